@@ -1,0 +1,163 @@
+"""Event streams and JSON lines, decoded from bytes.
+
+Both decoders are pure: `feed(chunk)` gives what the chunk completed, `flush()` what the end of the
+stream completes. Bytes may be cut anywhere, inside a UTF-8 sequence or between CR and LF. Server-sent
+events are decoded as the WHATWG HTML standard (section 9.2.6) says.
+"""
+
+from __future__ import annotations
+
+from plugmux.errors import MalformedResponseError
+
+__all__ = ["MAX_LINE", "EventStreamDecoder", "LineDecoder", "ServerSentEvent"]
+
+MAX_LINE = 16 * 1024 * 1024
+"""Bytes a line, or the data of one event, may have."""
+
+
+class ServerSentEvent:
+    """One event: `data` in bytes (lines joined by LF), `event` its type, `id` the last id seen."""
+
+    __slots__ = ("data", "event", "id")
+
+    def __init__(self, data: bytes, event: str = "message", id: str = "") -> None:
+        self.data = data
+        self.event = event
+        self.id = id
+
+    def __repr__(self) -> str:
+        return f"ServerSentEvent(data={self.data!r}, event={self.event!r}, id={self.id!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ServerSentEvent):
+            return NotImplemented
+        return (self.data, self.event, self.id) == (other.data, other.event, other.id)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class LineDecoder:
+    """Lines out of chunks: ended by LF, CRLF or CR. Line ends are cut off.
+
+    `max_line` is in bytes; a longer line raises MalformedResponseError.
+    """
+
+    def __init__(self, *, max_line: int = MAX_LINE) -> None:
+        self._max_line = max_line
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._skip_newline = False
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The lines that `chunk` completes."""
+        if self._skip_newline and chunk:
+            chunk = chunk[1:] if chunk[:1] == b"\n" else chunk
+            self._skip_newline = False
+        if not chunk:
+            return []
+        if chunk[-1:] == b"\r":
+            self._skip_newline = True
+        if b"\n" not in chunk and b"\r" not in chunk:
+            self._keep(chunk)
+            return []
+        if self._pieces:
+            chunk = b"".join((*self._pieces, chunk))
+            self._pieces.clear()
+            self._size = 0
+        lines = chunk.splitlines() if b"\r" in chunk else chunk.split(b"\n")
+        if b"\r" not in chunk or chunk[-1:] not in b"\r\n":
+            self._keep(lines.pop())
+        if len(chunk) > self._max_line and any(len(line) > self._max_line for line in lines):
+            self._refuse()
+        return lines
+
+    def flush(self) -> list[bytes]:
+        """The last line, if the stream ended without a line end."""
+        rest = b"".join(self._pieces)
+        self._pieces.clear()
+        self._size = 0
+        return [rest] if rest else []
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._pieces.append(piece)
+            self._size += len(piece)
+            if self._size > self._max_line:
+                self._refuse()
+
+    def _refuse(self) -> None:
+        raise MalformedResponseError(f"a line of the stream is longer than {self._max_line:,} bytes")
+
+
+class EventStreamDecoder:
+    """Server-sent events out of chunks.
+
+    An event that the end of the stream leaves without its blank line is given by `flush`: services
+    end their streams so, and whether the answer is complete is for its own events to say.
+    """
+
+    def __init__(self, *, max_line: int = MAX_LINE) -> None:
+        self._lines = LineDecoder(max_line=max_line)
+        self._max_data = max_line
+        self._start = b""
+        self._started = False
+        self._data: list[bytes] = []
+        self._size = 0
+        self._event = ""
+        self._id = ""
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that `chunk` completes."""
+        if not self._started:
+            chunk = self._without_mark(chunk)
+        return self._events_of(self._lines.feed(chunk))
+
+    def flush(self) -> list[ServerSentEvent]:
+        """The event that was being sent when the stream ended."""
+        return self._events_of([*self._lines.feed(self._start), *self._lines.flush(), b""])
+
+    def _without_mark(self, chunk: bytes) -> bytes:
+        """Take off a byte-order mark, which may itself be cut."""
+        self._start += chunk
+        if b"\xef\xbb\xbf".startswith(self._start):
+            if len(self._start) == 3:
+                self._start, self._started = b"", True
+            return b""
+        start, self._start, self._started = self._start, b"", True
+        return start.removeprefix(b"\xef\xbb\xbf")
+
+    def _events_of(self, lines: list[bytes]) -> list[ServerSentEvent]:
+        events = []
+        for line in lines:
+            if not line:
+                if self._data:
+                    events.append(self._complete())
+                self._event = ""
+            elif line[:5] == b"data:":
+                self._add(line[6:] if line[5:6] == b" " else line[5:])
+            elif line[0] != 58:  # a colon starts a comment
+                self._field(line)
+        return events
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        value = value[1:] if value[:1] == b" " else value
+        match name:
+            case b"data":
+                self._add(value)
+            case b"event":
+                self._event = value.decode("utf-8", "replace")
+            case b"id" if b"\0" not in value:
+                self._id = value.decode("utf-8", "replace")
+
+    def _add(self, value: bytes) -> None:
+        self._data.append(value)
+        self._size += len(value)
+        if self._size > self._max_data:
+            raise MalformedResponseError(f"an event is longer than {self._max_data:,} bytes")
+
+    def _complete(self) -> ServerSentEvent:
+        data = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+        self._data.clear()
+        self._size = 0
+        return ServerSentEvent(data, self._event or "message", self._id)

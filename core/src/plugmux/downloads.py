@@ -1,0 +1,99 @@
+"""Fetching results from wherever a service says they are, without being sent where they are not.
+
+A result URL is input from outside: it may point at a private address, at a host that resolves to one, or
+redirect there. Each hop is resolved here, checked, and connected to by the very address that was checked.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+import socket
+from collections.abc import Iterable
+from contextlib import aclosing
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+
+import anyio
+
+from plugmux.credentials import origin_of
+from plugmux.errors import ConnectionFailedError, MalformedResponseError
+from plugmux.http import Http
+from plugmux.media import Media, MediaKind, Spool
+
+__all__ = ["MAX_DOWNLOAD", "Fetcher"]
+
+MAX_DOWNLOAD = 1024**3
+MAX_HOPS = 5
+
+
+class Fetcher:
+    """Fetches one result. `own` are URLs of the service itself, whose origins may be private."""
+
+    def __init__(self, *, http: Http, own: Iterable[str] = (), max_bytes: int = MAX_DOWNLOAD) -> None:
+        self._http = http
+        self._own = frozenset(origin_of(url) for url in own)
+        self._max_bytes = max_bytes
+
+    async def fetch(self, url: str, *, kind: MediaKind, prompt: str | None = None) -> Media:
+        """The result as `Media`. Raises ConnectionFailedError or MalformedResponseError."""
+        if url.startswith("data:"):
+            return _of_data_url(url, kind, prompt)
+        for _ in range(MAX_HOPS):
+            address = await self._safe_address(url)
+            spool, label, target = await self._hop(url, address)
+            if target is None:
+                return Media.from_spool(spool, kind=kind, mime_type=label, url=url, prompt=prompt)
+            url = urljoin(url, target)
+        raise MalformedResponseError(f"the result's address redirects more than {MAX_HOPS} times")
+
+    async def _hop(self, url: str, address: str | None) -> tuple[Spool, str, str | None]:
+        spool = Spool()
+        async with self._http.stream("GET", url, address=address) as (head, chunks), aclosing(chunks):
+            target = head.headers.get("location") if head.status in (301, 302, 303, 307, 308) else None
+            if target is None:
+                async for chunk in chunks:
+                    spool.write(chunk)
+                    if spool.size > self._max_bytes:
+                        raise MalformedResponseError(f"the result is larger than {self._max_bytes:,} bytes")
+        if target is None and not spool.size:
+            raise MalformedResponseError("the result is empty")
+        return spool, head.content_type, target
+
+    async def _safe_address(self, url: str) -> str | None:
+        """The address to connect to; None leaves it to the transport (the service's own origin)."""
+        try:
+            origin = origin_of(url)
+        except ValueError as error:
+            raise MalformedResponseError(f"the result's address is bad: {error}") from error
+        if origin in self._own:
+            return None
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        try:
+            found = await anyio.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise ConnectionFailedError(f"cannot resolve the result's host {host}", kind="dns") from error
+        addresses = [str(entry[4][0]) for entry in found]
+        for address in addresses:
+            if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+                raise MalformedResponseError(
+                    f"the result's host {host} is a private address; plugmux does not fetch from it"
+                )
+        return addresses[0]
+
+
+def _of_data_url(url: str, kind: MediaKind, prompt: str | None) -> Media:
+    label, comma, body = url.partition(",")
+    if not comma:
+        raise MalformedResponseError("the result is a data URL without data")
+    try:
+        if label.endswith(";base64"):
+            data = base64.b64decode(body, validate=True)
+        else:
+            data = unquote_to_bytes(body)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedResponseError("the result is a data URL with broken base64") from error
+    if not data:
+        raise MalformedResponseError("the result is empty")
+    return Media.from_bytes(data, kind=kind, mime_type=label[5:].split(";")[0] or None, prompt=prompt)

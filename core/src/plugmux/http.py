@@ -1,0 +1,274 @@
+"""What plugins use for HTTP: `session.http.request` and `session.http.events`.
+
+Nothing here knows httpx, and plugins never touch a byte iterator: they get whole answers, or events.
+"""
+
+from __future__ import annotations
+
+import json as _json
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+from attrs import field, frozen
+
+from plugmux.decoding import MAX_LINE, EventStreamDecoder, LineDecoder, ServerSentEvent
+from plugmux.errors import MalformedResponseError, ProviderError
+from plugmux.statuses import error_of_status
+from plugmux.transport import Exchange, Outgoing, Stopwatch, Transport
+
+if TYPE_CHECKING:
+    from plugmux.credentials import Credential
+
+__all__ = ["ErrorReader", "EventSource", "Http", "Response"]
+
+MAX_BODY = 64 * 1024 * 1024
+MAX_ERROR_BODY = 64 * 1024
+
+
+@frozen(kw_only=True)
+class Response:
+    """A whole answer. Header names are case-insensitive."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    content: bytes = field(repr=False)
+
+    @property
+    def content_type(self) -> str:
+        """The media type without its parameters, in lower case."""
+        return _content_type(self.headers)
+
+    @property
+    def text(self) -> str:
+        return self.content.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises MalformedResponseError that quotes its beginning."""
+        try:
+            return _json.loads(self.content)
+        except ValueError as error:
+            shown = self.text[:200].strip() or "nothing"
+            raise MalformedResponseError(
+                f"expected JSON, got {self.content_type or 'untyped content'}: {shown}",
+                status=self.status,
+            ) from error
+
+
+ErrorReader = Callable[[Response], ProviderError]
+
+
+class EventSource:
+    """The events of one answer: server-sent events, or lines for `application/x-ndjson` and its like.
+
+    Iterate it, or `read()` it whole where `is_stream` says that no stream came. `linger(seconds)`
+    bounds what is still waited for: iteration then ends without an error.
+    """
+
+    def __init__(self, exchange: Exchange, *, lines: bool | None, max_line: int) -> None:
+        self.status = exchange.status
+        self.headers = exchange.headers
+        self.url = exchange.url
+        kind = self.content_type
+        self.is_stream = lines is not None or kind == "text/event-stream" or kind in _LINES
+        self._decoder: EventStreamDecoder | LineDecoder = (
+            LineDecoder(max_line=max_line)
+            if lines or (lines is None and kind in _LINES)
+            else EventStreamDecoder(max_line=max_line)
+        )
+        self._chunks = exchange.iterate()
+        self._pending: deque[Any] = deque()
+        self._ended = False
+        self._linger_until: float | None = None
+
+    @property
+    def content_type(self) -> str:
+        return _content_type(self.headers)
+
+    def linger(self, seconds: float) -> None:
+        """Wait for at most `seconds` more in all."""
+        if self._linger_until is None:
+            self._linger_until = anyio.current_time() + seconds
+
+    async def read(self, *, max_bytes: int = MAX_BODY) -> Response:
+        """The whole body, for an answer that is not a stream."""
+        content = await _read(self._chunks, max_bytes)
+        return Response(url=self.url, status=self.status, headers=self.headers, content=content)
+
+    def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
+        return self
+
+    async def __anext__(self) -> ServerSentEvent:
+        pending = self._pending
+        while not pending:
+            if self._ended:
+                raise StopAsyncIteration
+            await self._fill()
+        return pending.popleft()  # type: ignore[no-any-return]
+
+    async def _fill(self) -> None:
+        chunk = await self._next_chunk()
+        if chunk is None:
+            self._ended = True
+            completed: list[Any] = self._decoder.flush()
+        else:
+            completed = self._decoder.feed(chunk)
+        if isinstance(self._decoder, LineDecoder):
+            completed = [ServerSentEvent(line) for line in completed if line.strip()]
+        self._pending.extend(completed)
+
+    async def _next_chunk(self) -> bytes | None:
+        if self._linger_until is None:
+            return await anext(self._chunks, None)
+        left = self._linger_until - anyio.current_time()
+        if left > 0:
+            with anyio.move_on_after(left):
+                return await anext(self._chunks, None)
+        return None
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
+
+
+_LINES = frozenset(
+    {"application/x-ndjson", "application/jsonl", "application/x-jsonlines", "application/json-lines"}
+)
+
+
+class Http:
+    """HTTP for one attempt: with its credential, its limits and its stopwatch.
+
+    `url` is absolute. `json`, `content`, `data` and `files` are the body, as httpx takes them. `error`
+    turns an answer of status 400 and more into the ProviderError to raise; the default knows the usual
+    statuses. The credential goes only to its own origins, at every hop; `credential=None` sends none.
+    """
+
+    def __init__(self, transport: Transport, watch: Stopwatch, credential: Credential | None) -> None:
+        self._transport = transport
+        self._watch = watch
+        self._credential = credential
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        error: ErrorReader | None = None,
+        anonymous: bool = False,
+        follow_redirects: bool = True,
+        max_bytes: int = MAX_BODY,
+        **body: Any,
+    ) -> Response:
+        """Send and read the whole answer. Raises a ProviderError."""
+        outgoing = self._outgoing(method, url, headers, anonymous, follow_redirects, body)
+        exchange = await self._transport.send(outgoing, self._watch)
+        if exchange.status >= 400:
+            raise await self._failure(exchange, error)
+        async with aclosing(exchange.iterate()) as chunks:
+            content = await _read(chunks, max_bytes)
+        return Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=content)
+
+    @asynccontextmanager
+    async def events(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        error: ErrorReader | None = None,
+        anonymous: bool = False,
+        lines: bool | None = None,
+        max_line: int = MAX_LINE,
+        **body: Any,
+    ) -> AsyncGenerator[EventSource, None]:
+        """Send and give the answer's events. `lines=True` reads JSON lines whatever the label says,
+        `lines=False` server-sent events; None goes by the content type. Raises a ProviderError."""
+        outgoing = self._outgoing(method, url, headers, anonymous, True, body)
+        exchange = await self._transport.send(outgoing, self._watch)
+        if exchange.status >= 400:
+            raise await self._failure(exchange, error)
+        source = EventSource(exchange, lines=lines, max_line=max_line)
+        try:
+            yield source
+        finally:
+            await source.aclose()
+            await exchange.aclose()  # a source that nobody read has nothing to close it by
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: str, *, address: str | None = None
+    ) -> AsyncGenerator[tuple[Response, AsyncGenerator[bytes, None]], None]:
+        """An answer's head and its bytes, connecting to `address` if given; redirects are not followed.
+
+        For `session.download`, which plugins use instead.
+        """
+        outgoing = attrs.evolve(self._outgoing(method, url, None, False, False, {}), address=address)
+        exchange = await self._transport.send(outgoing, self._watch)
+        if exchange.status >= 400:
+            raise await self._failure(exchange, None)
+        head = Response(url=url, status=exchange.status, headers=exchange.headers, content=b"")
+        try:
+            async with aclosing(exchange.iterate()) as chunks:
+                yield head, chunks
+        finally:
+            await exchange.aclose()
+
+    def _outgoing(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        anonymous: bool,
+        follow_redirects: bool,
+        body: dict[str, Any],
+    ) -> Outgoing:
+        return Outgoing(
+            method=method,
+            url=url,
+            headers=dict(headers or {}),
+            body={name: value for name, value in body.items() if value is not None},
+            credential=None if anonymous else self._credential,
+            follow_redirects=follow_redirects,
+        )
+
+    async def _failure(self, exchange: Exchange, reader: ErrorReader | None) -> ProviderError:
+        content = b""
+        async with aclosing(exchange.iterate()) as chunks:
+            try:
+                content = await _read(chunks, MAX_ERROR_BODY, cut=True)
+            except ProviderError:
+                pass  # the status alone has to do
+        answer = Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=content)
+        failure = (reader or error_of_status)(answer)
+        if self._credential is not None:
+            conceal(failure, self._credential)
+        return failure
+
+
+def conceal(failure: ProviderError, credential: Credential) -> None:
+    """Blot out the credential where a service's answer quotes it."""
+    failure.message = credential.conceal(failure.message)
+    failure.args = (failure.message,)
+    if failure.body:
+        failure.body = credential.conceal(failure.body)
+
+
+async def _read(chunks: AsyncIterator[bytes], max_bytes: int, *, cut: bool = False) -> bytes:
+    pieces, size = [], 0
+    async for chunk in chunks:
+        pieces.append(chunk)
+        size += len(chunk)
+        if size > max_bytes:
+            if cut:
+                break
+            raise MalformedResponseError(f"the answer is larger than {max_bytes:,} bytes")
+    return b"".join(pieces)[:max_bytes]
+
+
+def _content_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,0 +1,158 @@
+"""Pictures, films and sounds that come out: held in memory when small, on disk when large."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+from typing import IO, TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["SPOOL_LIMIT", "Media", "MediaKind", "Spool", "mime_type_of"]
+
+SPOOL_LIMIT = 16 * 1024 * 1024
+"""Bytes above which a `Media` lives in a temporary file instead of memory."""
+
+
+class MediaKind(str, Enum):
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+
+
+class Spool:
+    """Bytes in a temporary file, removed with the last reference to it."""
+
+    def __init__(self) -> None:
+        import tempfile
+
+        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_LIMIT)  # noqa: SIM115
+        self.size = 0
+
+    def write(self, chunk: bytes) -> None:
+        self.size += self._file.write(chunk)
+
+    def read(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read()
+
+    def head(self, size: int) -> bytes:
+        self._file.seek(0)
+        start = self._file.read(size)
+        self._file.seek(0, os.SEEK_END)
+        return start
+
+    def copy_to(self, target: IO[bytes]) -> None:
+        self._file.seek(0)
+        while chunk := self._file.read(1 << 20):
+            target.write(chunk)
+
+
+@frozen(kw_only=True, eq=False)
+class Media:
+    """A finished picture, film or sound.
+
+    `mime_type` follows the content, not the label it came with. `url` is where the service keeps it,
+    for as long as it does; `prompt` is what the service says it drew.
+    """
+
+    kind: MediaKind
+    mime_type: str
+    url: str | None = None
+    prompt: str | None = None
+    _spool: Spool = field(factory=Spool, repr=False)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        data: bytes,
+        *,
+        kind: MediaKind,
+        mime_type: str | None = None,
+        url: str | None = None,
+        prompt: str | None = None,
+    ) -> Media:
+        """A `Media` of these bytes. The content decides the MIME type where it is recognised."""
+        spool = Spool()
+        spool.write(data)
+        return cls.from_spool(spool, kind=kind, mime_type=mime_type, url=url, prompt=prompt)
+
+    @classmethod
+    def from_spool(
+        cls,
+        spool: Spool,
+        *,
+        kind: MediaKind,
+        mime_type: str | None = None,
+        url: str | None = None,
+        prompt: str | None = None,
+    ) -> Media:
+        """A `Media` of what was written to `spool` (a download, say)."""
+        known = mime_type_of(spool.head(64)) or mime_type or "application/octet-stream"
+        return cls(kind=kind, mime_type=known, url=url, prompt=prompt, spool=spool)
+
+    @property
+    def data(self) -> bytes:
+        """The whole content."""
+        return self._spool.read()
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self._spool.size
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the content to `path`: never half, and never over a file that exists.
+
+        Raises FileExistsError, or OSError when the folder cannot be written.
+        """
+        import tempfile
+        from pathlib import Path
+
+        target = Path(path)
+        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                self._spool.copy_to(file)
+            os.link(partial, target)
+        finally:
+            os.unlink(partial)
+        return target
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (self.data, self.kind, self.mime_type, self.url, self.prompt)
+
+
+def mime_type_of(head: bytes) -> str | None:
+    """The MIME type that the first bytes of a file tell, or None."""
+    for offset, magic, mime_type in _SIGNATURES:
+        if head[offset : offset + len(magic)] == magic:
+            return mime_type
+    if head[:4] == b"RIFF":
+        return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(head[8:12])
+    return None
+
+
+_SIGNATURES = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (0, b"GIF8", "image/gif"),
+    (4, b"ftypavif", "image/avif"),
+    (4, b"ftypheic", "image/heic"),
+    (4, b"ftypM4A", "audio/mp4"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"\xff\xf3", "audio/mpeg"),
+    (0, b"\xff\xf2", "audio/mpeg"),
+)
+
+
+def _rebuild(data: bytes, kind: MediaKind, mime_type: str, url: str | None, prompt: str | None) -> Media:
+    return Media.from_bytes(data, kind=kind, mime_type=mime_type, url=url, prompt=prompt)

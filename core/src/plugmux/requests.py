@@ -1,0 +1,216 @@
+"""What a caller asks for: options, policy and limits, and the `Request` a plugin gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+from attrs.validators import ge, in_, instance_of, le, optional
+
+from plugmux.errors import InvalidInputError
+from plugmux.messages import Attachment, Conversation, Message
+from plugmux.models import Model, Task
+
+__all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
+
+_number = optional(instance_of((int, float)))
+_whole = optional(instance_of(int))
+_text = optional(instance_of(str))
+_flag = optional(instance_of(bool))
+
+
+def _stops(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    return value if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+@frozen(kw_only=True)
+class Options:
+    """The one vocabulary of request options. None means not given, and is never sent.
+
+    Sizes are pixels, durations seconds, `aspect_ratio` is `"16:9"`. `extra_body` is merged into the
+    JSON body as it is, `extra_headers` into the headers.
+    """
+
+    max_tokens: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
+    temperature: float | None = field(default=None, validator=optional([instance_of((int, float)), ge(0)]))
+    top_p: float | None = field(default=None, validator=optional([instance_of((int, float)), ge(0), le(1)]))
+    stop: tuple[str, ...] | None = field(default=None, converter=_stops)
+    seed: int | None = field(default=None, validator=_whole)
+    tools: Sequence[Mapping[str, Any]] | None = None
+    tool_choice: str | Mapping[str, Any] | None = None
+    response_format: Mapping[str, Any] | None = field(default=None, validator=optional(instance_of(Mapping)))
+    reasoning_effort: str | None = field(default=None, validator=_text)
+    web_search: bool | None = field(default=None, validator=_flag)
+    action: str | None = field(default=None, validator=optional(in_(("continue",))))
+    shorten: bool | None = field(default=None, validator=_flag)
+
+    image: Attachment | None = None
+    negative_prompt: str | None = field(default=None, validator=_text)
+    aspect_ratio: str | None = field(default=None, validator=_text)
+    width: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
+    height: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
+    num_inference_steps: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
+    guidance_scale: float | None = field(default=None, validator=_number)
+    duration: float | None = field(default=None, validator=_number)
+    resolution: str | None = field(default=None, validator=_text)
+    fps: int | None = field(default=None, validator=_whole)
+
+    voice: str | None = field(default=None, validator=_text)
+    speed: float | None = field(default=None, validator=_number)
+    audio: Attachment | None = None
+    language: str | None = field(default=None, validator=_text)
+
+    extra_body: Mapping[str, Any] | None = field(default=None, validator=optional(instance_of(Mapping)))
+    extra_headers: Mapping[str, str] | None = field(
+        default=None, validator=optional(instance_of(Mapping)), repr=False
+    )
+
+    def given(self) -> dict[str, Any]:
+        """The options that were given, by name; `extra_body` and `extra_headers` left out."""
+        names = _OPTION_NAMES - {"extra_body", "extra_headers"}
+        found = ((name, getattr(self, name)) for name in sorted(names))
+        return {name: value for name, value in found if value is not None}
+
+
+_OPTION_NAMES = frozenset(attribute.name for attribute in attrs.fields(Options))
+
+
+def options_from(given: Mapping[str, Any]) -> Options:
+    """`Options` of keyword arguments. Raises InvalidInputError naming an unknown or wrong one."""
+    unknown = sorted(set(given) - _OPTION_NAMES)
+    if unknown:
+        import difflib
+
+        near = difflib.get_close_matches(unknown[0], _OPTION_NAMES, 1)
+        hint = f"; did you mean {near[0]}?" if near else "; put a service's own into extra_body"
+        raise InvalidInputError(f"unknown option{hint}", field=unknown[0])
+    for name, value in given.items():
+        _check_option(name, value)
+    return Options(**given)
+
+
+def _check_option(name: str, value: object) -> None:
+    try:
+        Options(**{name: value})
+    except (TypeError, ValueError) as error:
+        expected = str(error.args[0]) if error.args else str(error)
+        raise InvalidInputError(f"{expected.splitlines()[0][:200]}", field=name) from error
+
+
+ON_BREAK = ("restart", "continue", "error")
+SORT = ("price", "latency", "throughput")
+
+
+def _names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    return value if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+@frozen(kw_only=True)
+class Policy:
+    """How to choose among candidates, in OpenRouter's words.
+
+    Names in `order`, `only` and `ignore` are providers, upstreams, or `provider/upstream`.
+    `sort` is `price`, `latency` or `throughput`. `max_price` is US dollars per million output tokens.
+    `on_break` says what happens when an answer breaks off: `restart`, `continue` or `error`; None
+    lets the caller's view decide. `max_wait` is the longest wait a service may ask for, in seconds.
+    """
+
+    order: tuple[str, ...] | None = field(default=None, converter=_names)
+    only: tuple[str, ...] | None = field(default=None, converter=_names)
+    ignore: tuple[str, ...] | None = field(default=None, converter=_names)
+    allow_fallbacks: bool = field(default=True, validator=instance_of(bool))
+    require_parameters: bool = field(default=False, validator=instance_of(bool))
+    sort: str | None = field(default=None, validator=optional(in_(SORT)))
+    max_price: float | None = field(default=None, validator=_number)
+    on_break: str | None = field(default=None, validator=optional(in_(ON_BREAK)))
+    max_wait: float = field(default=60.0, validator=ge(0))
+    max_tries: int = field(default=6, validator=ge(1))
+    max_tries_per_candidate: int = field(default=3, validator=ge(1))
+
+
+def policy_from(given: Policy | Mapping[str, Any] | None) -> Policy:
+    """A `Policy` of itself, a mapping or None. Raises InvalidInputError naming what is wrong."""
+    if given is None:
+        return Policy()
+    if isinstance(given, Policy):
+        return given
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(f"expected a mapping, got {type(given).__name__}", field="policy")
+    known = {attribute.name for attribute in attrs.fields(Policy)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise InvalidInputError(
+            f"unknown key; known: {', '.join(sorted(known))}", field=f"policy.{unknown[0]}"
+        )
+    try:
+        return Policy(**given)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(str(error.args[0])[:200], field="policy") from error
+
+
+@frozen(kw_only=True)
+class Limits:
+    """Time limits of one attempt, in seconds from its start (`idle`: since the last byte). None is none.
+
+    `first_sign`     until any byte of the answer
+    `first_content`  until the first text, reasoning, tool call or media
+    `idle`           true silence: keep-alives and progress count as life
+    `total`          the whole attempt
+    """
+
+    first_sign: float | None = None
+    first_content: float | None = None
+    idle: float | None = None
+    total: float | None = None
+
+    @classmethod
+    def for_task(cls, task: Task, *, fallback: bool, total: float | None = None) -> Limits:
+        """The defaults for a task; shorter where another candidate stands ready."""
+        if task.is_media or task is Task.AUTOMATIC_SPEECH_RECOGNITION:
+            whole = total or 600.0
+            return cls(first_sign=whole, total=whole)
+        if fallback:
+            return cls(first_sign=10.0, first_content=12.0, idle=10.0, total=total)
+        return cls(first_sign=60.0, first_content=120.0, idle=60.0, total=total)
+
+
+@frozen(kw_only=True)
+class Request:
+    """What a plugin's `create_stream` is to do: one attempt with one model.
+
+    `model` is this provider's own entry of the map: send `model.remote_id`. `conversation` is there
+    when the caller goes on with one; `state` is what this provider and model left in it, and
+    `new_messages` are the messages that the state does not cover.
+    """
+
+    id: str
+    model: Model
+    task: Task
+    messages: tuple[Message, ...] = ()
+    options: Options = field(factory=Options)
+    conversation: Conversation | None = None
+
+    @property
+    def prompt(self) -> str:
+        """The text of the last user message: what media models are given."""
+        spoken = (message.text for message in reversed(self.messages) if message.role == "user")
+        return next(spoken, "")
+
+    @property
+    def state(self) -> Mapping[str, Any] | None:
+        """What this provider and model need to go on, or None."""
+        slot = self._slot()
+        return slot.state if slot else None
+
+    @property
+    def new_messages(self) -> tuple[Message, ...]:
+        """The messages that `state` does not cover; all of them without a state."""
+        slot = self._slot()
+        return self.messages[slot.covers :] if slot else self.messages
+
+    def _slot(self) -> Any:
+        if self.conversation is None:
+            return None
+        return self.conversation.state_of(self.model.provider, self.model.id)

@@ -1,0 +1,113 @@
+"""What a hook may use: one `Session` an attempt, a look-up or a refresh."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+import anyio
+from attrs import define, field
+
+from plugmux.cache import Cache
+from plugmux.credentials import Credential
+from plugmux.downloads import MAX_DOWNLOAD, Fetcher
+from plugmux.http import Http
+from plugmux.media import Media, MediaKind
+from plugmux.models import Model
+from plugmux.requests import Limits
+from plugmux.transport import Stopwatch, Transport
+
+__all__ = ["Resources", "Session"]
+
+
+class Closable(Protocol):
+    async def aclose(self) -> None: ...
+
+
+Resource = TypeVar("Resource", bound=Closable)
+
+
+class Resources:
+    """Things kept open between attempts, made when first wanted and closed with the client."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Closable] = {}
+        self._locks: dict[str, anyio.Lock] = {}
+
+    async def get(self, key: str, factory: Callable[[], Awaitable[Resource]]) -> Resource:
+        async with self._locks.setdefault(key, anyio.Lock()):
+            if key not in self._open:
+                self._open[key] = await factory()
+            return self._open[key]  # type: ignore[return-value]
+
+    async def aclose(self) -> None:
+        """Close all, newest first. One that fails or hangs does not keep the others open."""
+        while self._open:
+            _, resource = self._open.popitem()
+            with anyio.move_on_after(5, shield=True):
+                try:
+                    await resource.aclose()
+                except Exception:
+                    continue  # a plugin's own thing: its failure is not the client's
+
+
+@define(kw_only=True, eq=False)
+class Session:
+    """What one call of a hook may use.
+
+    `provider`    the instance's name, `settings` its settings (environment over config file)
+    `http`        HTTP with this attempt's credential and limits (`Http`)
+    `credential`  the provider's credential, or None; `authenticate` itself is called without one
+    `token`       what the caller gave as `token=`, as a function that reveals it, or None
+    `cache`       small JSON values on disk, the provider's own
+    `model`       the model of the attempt; None elsewhere
+    """
+
+    provider: str
+    settings: Mapping[str, Any]
+    http: Http
+    cache: Cache
+    credential: Credential | None = None
+    token: str | None = field(default=None, repr=False)
+    model: Model | None = None
+    limits: Limits
+    watch: Stopwatch
+    transport: Transport = field(repr=False)
+    _resources: Resources = field(factory=Resources, repr=False)
+
+    async def resource(self, key: str, factory: Callable[[], Awaitable[Resource]]) -> Resource:
+        """Something kept open between attempts: `factory` makes it once, the client closes it."""
+        return await self._resources.get(f"{self.provider}:{key}", factory)
+
+    async def download(
+        self,
+        url: str,
+        *,
+        kind: MediaKind,
+        own: Iterable[str] = (),
+        max_bytes: int = MAX_DOWNLOAD,
+        prompt: str | None = None,
+    ) -> Media:
+        """Fetch a result (http, https or `data:` URL).
+
+        Refuses private addresses, other than those of the service's own URLs (`own`); sends the
+        credential to its own origins only; raises MalformedResponseError above `max_bytes`.
+        """
+        fetcher = Fetcher(http=self.http, own=own, max_bytes=max_bytes)
+        return await fetcher.fetch(url, kind=kind, prompt=prompt)
+
+    @asynccontextmanager
+    async def cleanup(self, seconds: float = 2.0) -> AsyncGenerator[None, None]:
+        """Shielded time, `seconds` at most, for telling a server to stop.
+
+        For a `finally` or an `except BaseException`: a plain await there never reaches the server when
+        the caller was cancelled. What fails inside is dropped: the answer is over.
+        """
+        from plugmux.errors import ProviderError
+
+        with anyio.move_on_after(seconds, shield=True):
+            try:
+                yield
+            except ProviderError:
+                return
