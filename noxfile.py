@@ -1,0 +1,169 @@
+"""What can be run: `nox` checks everything, `nox -s demo` shows it, `nox -l` lists the rest.
+
+Works with uv where it is on the path, and with pip alone. Every session takes the members as built wheels,
+so that what is tested is what would be published.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
+PYTHONS = ["3.11", "3.12", "3.13"]
+CORE_EXTRAS = "cli,sandbox"
+TEST_TOOLS = ["pytest", "hypothesis", "trio"]
+
+os.environ.setdefault("UV_SYSTEM_CERTS", "1")
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.sessions = ["lint", "typing", "tests", "packages"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, and which module may import which."""
+    session.install("-c", "constraints.txt", "ruff", "import-linter")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    sources = os.pathsep.join(str(member / "src") for member in MEMBERS)
+    session.run("lint-imports", "--no-cache", env={"PYTHONPATH": sources})
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """mypy --strict on every member, and on the public API as an installed package shows it."""
+    _install_members(session, "mypy", "pytest")
+    session.run("mypy")
+    session.run("mypy", "--strict", "--config-file", os.devnull, "tests/typing")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """The whole suite; `nox -s tests-3.11 -- tests/core -k sentence` runs a part."""
+    _install_members(session, *TEST_TOOLS)
+    session.run("pytest", *(session.posargs or ["tests"]), env=_test_environment(session))
+
+
+@nox.session
+def packages(session: nox.Session) -> None:
+    """Each plugin alone with core, from wheels, in an environment with nothing else in it."""
+    session.install("-c", "constraints.txt", "pytest", "anyio", "virtualenv")
+    env = {"PLUGMUX_TEST_WHEELS": str(_wheels(session)), "PLUGMUX_TEST_UV": _uv(session)}
+    session.run("pytest", "tests/packaging", *session.posargs, env=env)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The whole suite on the lowest version of each dependency that a member declares."""
+    pins = Path(session.create_tmp()).resolve() / "minimums.txt"
+    pins.write_text("\n".join(_lowest_versions()) + "\n")
+    _install_members(session, *TEST_TOOLS, constraints=pins)
+    session.run("pytest", *(session.posargs or ["tests"]), env=_test_environment(session))
+
+
+# What sessions share
+
+
+def _install_members(session: nox.Session, *tools: str, constraints: Path | None = None) -> None:
+    """Every member from its wheel with its dependencies, and `tools` beside them."""
+    wheels = _wheels(session)
+    members = [_requirement(member, wheels) for member in MEMBERS]
+    session.install("-c", str(constraints or "constraints.txt"), *members, *tools)
+
+
+def _requirement(member: Path, wheels: Path) -> str:
+    """`plugmux[cli] @ file:///…/plugmux-0.1.0-py3-none-any.whl`, the spelling that pip and uv share."""
+    project = _project(member)
+    name = project["name"]
+    wheel = wheels / f"{name.replace('-', '_')}-{project['version']}-py3-none-any.whl"
+    extras = f"[{CORE_EXTRAS}]" if name == "plugmux" else ""
+    return f"{name}{extras} @ {wheel.as_uri()}"
+
+
+@functools.cache
+def _project(member: Path) -> dict:
+    return tomllib.loads((member / "pyproject.toml").read_text())["project"]
+
+
+_built: list[Path] = []
+
+
+def _wheels(session: nox.Session) -> Path:
+    """The folder of all members' wheels, built once a run."""
+    if not _built:
+        folder = Path(session.cache_dir).resolve() / "wheels"
+        shutil.rmtree(folder, ignore_errors=True)
+        python = _side_environment(session, "build", "hatchling")
+        for member in MEMBERS:
+            with session.chdir(member):
+                session.run(
+                    *(str(python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)),
+                    external=True,
+                    silent=True,
+                )
+        _built.append(folder)
+    return _built[0]
+
+
+def _side_environment(session: nox.Session, name: str, *requirements: str) -> Path:
+    """The interpreter of an environment beside the session's own, kept until its requirements change."""
+    folder = Path(session.cache_dir).resolve() / f"env-{name}"
+    python = folder / "bin" / "python"
+    stamp = folder / "plugmux-stamp"
+    wanted = hashlib.sha256(repr((sys.version, requirements)).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return python
+    shutil.rmtree(folder, ignore_errors=True)
+    if uv := _uv(session):
+        session.run(uv, "venv", "--quiet", "--python", sys.executable, str(folder), external=True)
+        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+    else:
+        session.run(sys.executable, "-m", "virtualenv", "--quiet", str(folder), external=True)
+        install = [str(python), "-m", "pip", "install", "--quiet"]
+    session.run(*install, "-c", "constraints.txt", *requirements, external=True)
+    stamp.write_text(wanted)
+    return python
+
+
+def _uv(session: nox.Session) -> str:
+    """uv's path where this session uses it, else an empty text."""
+    return shutil.which("uv") or "" if session.venv_backend == "uv" else ""
+
+
+def _test_environment(session: nox.Session) -> dict[str, str]:
+    """What tests of some members want to find; each skips, and says so, where it is not given."""
+    return {}
+
+
+def _lowest_versions() -> list[str]:
+    """`name==floor` for every dependency of every member, where the highest floor counts."""
+    floors: dict[str, str] = {}
+    for member in MEMBERS:
+        project = _project(member)
+        extras = project.get("optional-dependencies", {})
+        for line in [
+            *project.get("dependencies", []),
+            *(line for lines in extras.values() for line in lines),
+        ]:
+            found = re.match(r"([A-Za-z0-9_.-]+)(?:\[[^]]*\])?\s*>=\s*([0-9.]+)", line)
+            if found and not found[1].startswith("plugmux"):
+                name, floor = found[1].lower(), found[2]
+                floors[name] = max(floors.get(name, "0"), floor, key=_release)
+    return [f"{name}=={floor}" for name, floor in sorted(floors.items())]
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
