@@ -1,0 +1,172 @@
+"""The wire of the two image routes that more than one plugin uses. Pure.
+
+`hf-inference` takes `{"inputs", "parameters"}` and answers with the picture's bytes; Together takes OpenAI's
+shape and answers with base64 in JSON (both recorded).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from plugmux.errors import InvalidInputError, MalformedResponseError
+from plugmux.media import Media, MediaKind
+
+if TYPE_CHECKING:
+    from plugmux.http import Response
+    from plugmux.requests import Options
+
+__all__ = ["ImageRequest", "hf_inference_request", "image_of", "size_of", "together_request"]
+
+IMAGE_OPTIONS = frozenset(
+    {
+        "negative_prompt",
+        "aspect_ratio",
+        "width",
+        "height",
+        "num_inference_steps",
+        "guidance_scale",
+        "seed",
+    }
+)
+
+
+@frozen(kw_only=True)
+class ImageRequest:
+    """What to post: `path` below the router, the JSON body, and the options that it cannot carry."""
+
+    path: str
+    body: dict[str, Any]
+    headers: dict[str, str] = field(factory=dict)
+    ignored: tuple[str, ...] = ()
+
+
+def hf_inference_request(remote_id: str, prompt: str, options: Options) -> ImageRequest:
+    """A text-to-image request for `hf-inference/models/{id}`."""
+    parameters = _sizes(options)
+    for name in ("negative_prompt", "num_inference_steps", "guidance_scale", "seed"):
+        if (value := getattr(options, name)) is not None:
+            parameters[name] = value
+    body: dict[str, Any] = {"inputs": prompt} | ({"parameters": parameters} if parameters else {})
+    return ImageRequest(
+        path=f"hf-inference/models/{remote_id}",
+        body=body,
+        headers={"Accept": "image/png"},
+        ignored=_ignored(options, IMAGE_OPTIONS),
+    )
+
+
+def together_request(remote_id: str, prompt: str, options: Options) -> ImageRequest:
+    """A text-to-image request for Together's `/v1/images/generations`. `steps` is its own word."""
+    body: dict[str, Any] = {"model": remote_id, "prompt": prompt, "response_format": "base64"}
+    body |= _sizes(options)
+    names = {
+        "num_inference_steps": "steps",
+        "negative_prompt": "negative_prompt",
+        "guidance_scale": "guidance_scale",
+        "seed": "seed",
+    }
+    for name, sent in names.items():
+        if (value := getattr(options, name)) is not None:
+            body[sent] = value
+    return ImageRequest(
+        path="together/v1/images/generations", body=body, ignored=_ignored(options, IMAGE_OPTIONS)
+    )
+
+
+def image_of(response: Response, *, prompt: str | None = None) -> Media | str:
+    """The picture of an answer, or the URL where it is.
+
+    Takes raw bytes, `data[].b64_json`, `data[].url`, `output[]` and `images[].url`. Raises
+    MalformedResponseError when there is none.
+    """
+    if _is_json(response):
+        return _of_json(response.json(), prompt)
+    if not response.content:
+        raise MalformedResponseError("an empty answer instead of a picture", status=response.status)
+    kind = response.content_type
+    media = Media.from_bytes(response.content, kind=MediaKind.IMAGE, mime_type=kind, prompt=prompt)
+    if not media.mime_type.startswith("image/"):
+        raise MalformedResponseError(
+            f"{kind or 'untyped content'} instead of a picture", status=response.status
+        )
+    return media
+
+
+def size_of(aspect_ratio: str, *, area: int = 1024 * 1024, multiple: int = 32) -> tuple[int, int]:
+    """Width and height in pixels for `"16:9"`, near `area`, each a multiple of `multiple`.
+
+    Raises InvalidInputError for what is no ratio.
+    """
+    try:
+        across, up = (float(part) for part in aspect_ratio.replace("/", ":").split(":"))
+        ratio = across / up
+        if not 0.1 <= ratio <= 10:
+            raise ValueError(ratio)
+    except (ValueError, ZeroDivisionError) as error:
+        raise InvalidInputError(
+            f'expected a ratio like "16:9", got {aspect_ratio!r}', field="aspect_ratio"
+        ) from error
+    height = math.sqrt(area / ratio)
+    return _rounded(height * ratio, multiple), _rounded(height, multiple)
+
+
+def _rounded(side: float, multiple: int) -> int:
+    return max(multiple, round(side / multiple) * multiple)
+
+
+def _sizes(options: Options) -> dict[str, Any]:
+    given = {"width": options.width, "height": options.height}
+    sizes = {name: value for name, value in given.items() if value is not None}
+    if options.aspect_ratio is None or len(sizes) == 2:
+        return sizes
+    if not sizes:
+        width, height = size_of(options.aspect_ratio)
+        return {"width": width, "height": height}
+    width, height = size_of(options.aspect_ratio)
+    if options.width is not None:
+        return {"width": options.width, "height": _rounded(options.width * height / width, 8)}
+    return {"width": _rounded((options.height or 0) * width / height, 8), "height": options.height}
+
+
+def _ignored(options: Options, taken: frozenset[str]) -> tuple[str, ...]:
+    return tuple(name for name in options.given() if name not in taken)
+
+
+def _is_json(response: Response) -> bool:
+    kind = response.content_type
+    return kind.endswith("json") or (not kind.startswith("image/") and response.content[:1] in (b"{", b"["))
+
+
+def _of_json(body: object, prompt: str | None) -> Media | str:
+    for entry in _entries(body):
+        if isinstance(entry, str):
+            return entry
+        if isinstance(entry.get("b64_json"), str):
+            return _of_base64(entry["b64_json"], prompt)
+        if isinstance(entry.get("url"), str):
+            return str(entry["url"])
+    raise MalformedResponseError(f"an answer without a picture: {json.dumps(body, default=str)[:200]}")
+
+
+def _entries(body: object) -> list[Any]:
+    if not isinstance(body, dict):
+        return []
+    found: Any = next((body[key] for key in ("data", "output", "images") if body.get(key)), [])
+    entries = found if isinstance(found, list) else [found]
+    return [entry for entry in entries if isinstance(entry, str | dict)]
+
+
+def _of_base64(text: str, prompt: str | None) -> Media:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedResponseError("a picture with broken base64") from error
+    if not data:
+        raise MalformedResponseError("an empty picture")
+    return Media.from_bytes(data, kind=MediaKind.IMAGE, mime_type="image/png", prompt=prompt)
