@@ -22,6 +22,7 @@ MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/p
 PYTHONS = ["3.11", "3.12", "3.13"]
 CORE_EXTRAS = "cli,sandbox"
 TEST_TOOLS = ["pytest", "hypothesis", "trio"]
+TESTS = ["tests", "--ignore=tests/packaging"]
 
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
@@ -54,13 +55,13 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite; `nox -s tests-3.11 -- tests/core -k sentence` runs a part."""
     _install_members(session, *TEST_TOOLS)
-    session.run("pytest", *(session.posargs or ["tests"]), env=_test_environment(session))
+    session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
 
 
 @nox.session
 def packages(session: nox.Session) -> None:
     """Each plugin alone with core, from wheels, in an environment with nothing else in it."""
-    session.install("-c", "constraints.txt", "pytest", "anyio", "virtualenv")
+    session.install("-c", "constraints.txt", "pytest", "anyio", "attrs")
     env = {"PLUGMUX_TEST_WHEELS": str(_wheels(session)), "PLUGMUX_TEST_UV": _uv(session)}
     session.run("pytest", "tests/packaging", *session.posargs, env=env)
 
@@ -71,7 +72,7 @@ def minimums(session: nox.Session) -> None:
     pins = Path(session.create_tmp()).resolve() / "minimums.txt"
     pins.write_text("\n".join(_lowest_versions()) + "\n")
     _install_members(session, *TEST_TOOLS, constraints=pins)
-    session.run("pytest", *(session.posargs or ["tests"]), env=_test_environment(session))
+    session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
 
 
 # What sessions share

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of recordings, templates and real apps; a test that wants it skips where it is absent."""
+    """The folder of recordings, templates and real apps; a test that wants it skips where it is absent.
+
+    With PLUGMUX_TEST_REQUIRE_SHARED=1 it fails there instead, so that a skip cannot pass for a success.
+    """
     if not SHARED.is_dir():
+        if os.environ.get("PLUGMUX_TEST_REQUIRE_SHARED") == "1":
+            pytest.fail(
+                f"no {SHARED.name}/ beside the project, and PLUGMUX_TEST_REQUIRE_SHARED=1", pytrace=False
+            )
         pytest.skip(f"no {SHARED.name}/ beside the project")
     return SHARED
 
