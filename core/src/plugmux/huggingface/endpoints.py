@@ -15,15 +15,7 @@ from attrs import field, frozen
 
 from plugmux.errors import ConfigurationError, ConnectionFailedError
 
-__all__ = [
-    "HUB",
-    "ROUTER",
-    "Endpoints",
-    "bill_to_headers",
-    "is_of_hugging_face",
-    "is_offline",
-    "require_online",
-]
+__all__ = ["HUB", "ROUTER", "Endpoints", "bill_to_headers", "is_of_hugging_face", "is_offline"]
 
 HUB = "https://huggingface.co"
 ROUTER = "https://router.huggingface.co"
@@ -42,18 +34,32 @@ class Endpoints:
 
     hub: str = field(default=HUB, converter=_without_slash)
     router: str = field(default=ROUTER, converter=_without_slash)
+    offline: bool = False
 
     @classmethod
     def load(cls, settings: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Endpoints:
         """From a provider's settings, then the environment. Raises ConfigurationError."""
         hub = settings.get("hub_url") or environ.get("HF_ENDPOINT") or HUB
         router = settings.get("router_url") or ROUTER
-        return cls(hub=_checked(hub, "hub_url (or HF_ENDPOINT)"), router=_checked(router, "router_url"))
+        return cls(
+            hub=_checked(hub, "hub_url (or HF_ENDPOINT)"),
+            router=_checked(router, "router_url"),
+            offline=is_offline(environ),
+        )
 
     @property
     def origins(self) -> tuple[str, ...]:
         """The URLs that a Hub token may go to."""
         return tuple(dict.fromkeys((HUB, ROUTER, self.hub, self.router)))
+
+    def require_online(self, url: str) -> None:
+        """Raise ConnectionFailedError if `url` is Hugging Face's and `HF_HUB_OFFLINE` is set."""
+        if self.offline and is_of_hugging_face(url):
+            raise ConnectionFailedError(
+                "HF_HUB_OFFLINE is set: Hugging Face's servers are not asked",
+                kind="address",
+                remedy="unset it, or use a provider with a base_url of your own",
+            )
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
@@ -66,16 +72,6 @@ def is_of_hugging_face(url: str) -> bool:
     """Whether the URL's host is one of Hugging Face's."""
     host = (urlsplit(url).hostname or "").lower()
     return any(host == domain or host.endswith(f".{domain}") for domain in _DOMAINS)
-
-
-def require_online(url: str, environ: Mapping[str, str] = os.environ) -> None:
-    """Raise ConnectionFailedError if `url` is Hugging Face's and `HF_HUB_OFFLINE` is set."""
-    if is_of_hugging_face(url) and is_offline(environ):
-        raise ConnectionFailedError(
-            "HF_HUB_OFFLINE is set: Hugging Face's servers are not asked",
-            kind="address",
-            remedy="unset it, or use a provider with a base_url of your own",
-        )
 
 
 def bill_to_headers(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urljoin
 from attrs import field, frozen
 
 from plugmux.errors import ProviderError
-from plugmux.huggingface.endpoints import Endpoints, require_online
+from plugmux.huggingface.endpoints import Endpoints
 from plugmux.huggingface.failures import error_of
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ async def get_model(
 
     Raises a ProviderError for all else.
     """
-    require_online(endpoints.hub)
+    endpoints.require_online(endpoints.hub)
     url = f"{endpoints.hub}/api/models/{quote(model, safe='/')}?{_expand(expand)}"
     try:
         answer = await http.request("GET", url, error=error_of)
@@ -129,7 +129,7 @@ async def list_models(
 
     `served_by` is the filter `inference_provider`: upstream names with commas, or `all` (documented).
     """
-    require_online(endpoints.hub)
+    endpoints.require_online(endpoints.hub)
     query = f"inference_provider={quote(served_by)}&pipeline_tag={quote(task)}&limit={per_page}"
     url: str | None = f"{endpoints.hub}/api/models?{query}&{_expand(expand)}"
     found: list[HubModel] = []
@@ -152,7 +152,7 @@ async def who_am_i(session: Session, endpoints: Endpoints) -> Mapping[str, Any] 
     """
     if session.credential is None:
         return None
-    require_online(endpoints.hub)
+    endpoints.require_online(endpoints.hub)
     key = f"whoami:{endpoints.hub}:{session.credential.fingerprint}"
     known = session.cache.get(key)
     if isinstance(known, dict):

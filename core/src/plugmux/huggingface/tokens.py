@@ -65,21 +65,16 @@ def token_path(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(home).expanduser() / "token"
 
 
-def credential_of(
-    session: Session,
-    challenge: ProviderError | None = None,
-    *,
-    environ: Mapping[str, str] = os.environ,
-) -> Credential | None:
+def credential_of(session: Session, challenge: ProviderError | None = None) -> Credential | None:
     """The credential for the Hub and the router: the `authenticate` hook of every Hub plugin.
 
     With a `challenge` (a 401) it looks again, since a token file may have been renewed, and gives None
     if it finds what was refused. It goes to the Hub's and the router's origins and nowhere else.
     """
-    token = find_token(session.token, session.settings, environ)
+    token = find_token(session.token, session.settings, session.environ)
     if token is None:
         return None
-    credential = _credential(token, Endpoints.load(session.settings, environ))
+    credential = _credential(token, Endpoints.load(session.settings, session.environ))
     refused = session.credential
     if challenge is not None and (refused is None or refused.fingerprint == credential.fingerprint):
         return None
