@@ -22,6 +22,7 @@ MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/p
 PYTHONS = ["3.11", "3.12", "3.13"]
 CORE_EXTRAS = "cli,sandbox"
 TEST_TOOLS = ["pytest", "hypothesis", "trio"]
+SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
 TESTS = ["tests", "--ignore=tests/packaging"]
 
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
@@ -75,6 +76,29 @@ def minimums(session: nox.Session) -> None:
     session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
 
 
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job, against the built-in sandbox: no account, no network."""
+    _install_members(session)
+    session.run("python", "tests/demo/show.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """What plugmux costs beside a plain httpx loop; `nox -s bench -- burst --json FILE` for a part."""
+    _install_members(session)
+    session.run("python", "tests/bench", *session.posargs)
+
+
+@nox.session
+def real(session: nox.Session) -> None:
+    """The command line against real servers that none of us wrote. Large downloads."""
+    _install_members(session, *TEST_TOOLS)
+    serving = _side_environment(session, "serving", *SERVING, pip=True)
+    env = {**_test_environment(session), "PLUGMUX_TEST_SERVING_PYTHON": str(serving)}
+    session.run("pytest", "-m", "real", "-rA", *(session.posargs or ["tests"]), env=env)
+
+
 # What sessions share
 
 
@@ -107,7 +131,7 @@ def _wheels(session: nox.Session) -> Path:
     if not _built:
         folder = Path(session.cache_dir).resolve() / "wheels"
         shutil.rmtree(folder, ignore_errors=True)
-        python = _side_environment(session, "build", "hatchling")
+        python = _side_environment(session, "build", "-c", "constraints.txt", "hatchling")
         for member in MEMBERS:
             with session.chdir(member):
                 session.run(
@@ -119,8 +143,11 @@ def _wheels(session: nox.Session) -> Path:
     return _built[0]
 
 
-def _side_environment(session: nox.Session, name: str, *requirements: str) -> Path:
-    """The interpreter of an environment beside the session's own, kept until its requirements change."""
+def _side_environment(session: nox.Session, name: str, *requirements: str, pip: bool = False) -> Path:
+    """The interpreter of an environment beside the session's own, kept until its requirements change.
+
+    `pip` installs by pip although uv is there: the two choose different builds of torch.
+    """
     folder = Path(session.cache_dir).resolve() / f"env-{name}"
     python = folder / "bin" / "python"
     stamp = folder / "plugmux-stamp"
@@ -128,13 +155,13 @@ def _side_environment(session: nox.Session, name: str, *requirements: str) -> Pa
     if stamp.exists() and stamp.read_text() == wanted:
         return python
     shutil.rmtree(folder, ignore_errors=True)
-    if uv := _uv(session):
+    if (uv := _uv(session)) and not pip:
         session.run(uv, "venv", "--quiet", "--python", sys.executable, str(folder), external=True)
         install = [uv, "pip", "install", "--quiet", "--python", str(python)]
     else:
         session.run(sys.executable, "-m", "virtualenv", "--quiet", str(folder), external=True)
         install = [str(python), "-m", "pip", "install", "--quiet"]
-    session.run(*install, "-c", "constraints.txt", *requirements, external=True)
+    session.run(*install, *requirements, external=True)
     stamp.write_text(wanted)
     return python
 
