@@ -88,10 +88,8 @@ def _of_data_url(url: str, kind: MediaKind, prompt: str | None) -> Media:
     if not comma:
         raise MalformedResponseError("the result is a data URL without data")
     try:
-        if label.endswith(";base64"):
-            data = base64.b64decode(body, validate=True)
-        else:
-            data = unquote_to_bytes(body)
+        encoded = label.endswith(";base64")
+        data = base64.b64decode(body, validate=True) if encoded else unquote_to_bytes(body)
     except (binascii.Error, ValueError) as error:
         raise MalformedResponseError("the result is a data URL with broken base64") from error
     if not data:

@@ -182,6 +182,7 @@ class ProviderError(PlugmuxError):
 
     retryable = False
     renewable = False
+    rephrasable = False
     forget = False
     flaw = True
     scope = Scope.CANDIDATE
@@ -275,6 +276,7 @@ class ModelNotFoundError(ProviderError):
 class InvalidRequestError(ProviderError):
     """400 or 422: this provider refuses the request as it stands. `param` names the culprit."""
 
+    rephrasable = True
     flaw = False
 
     def __init__(self, message: str, *, param: str | None = None, **facts: Any) -> None:
@@ -284,6 +286,8 @@ class InvalidRequestError(ProviderError):
 
 class ContextLengthError(InvalidRequestError):
     """The prompt and the wished answer do not fit the model's window. Counts are tokens."""
+
+    rephrasable = False
 
     def __init__(
         self,

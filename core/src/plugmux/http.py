@@ -8,7 +8,7 @@ from __future__ import annotations
 import json as _json
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -239,10 +239,8 @@ class Http:
     async def _failure(self, exchange: Exchange, reader: ErrorReader | None) -> ProviderError:
         content = b""
         async with aclosing(exchange.iterate()) as chunks:
-            try:
+            with suppress(ProviderError):  # the status alone has to do
                 content = await _read(chunks, MAX_ERROR_BODY, cut=True)
-            except ProviderError:
-                pass  # the status alone has to do
         answer = Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=content)
         failure = (reader or error_of_status)(answer)
         if self._credential is not None:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import TypeVar
 
 from attrs import field, frozen
 from attrs.validators import instance_of
 
 __all__ = ["Auth", "Capability", "Model", "Pricing", "Task"]
-
-_Word = TypeVar("_Word", bound=Enum)
 
 
 class Task(str, Enum):
@@ -71,11 +68,8 @@ class Pricing:
     output: float | None = None
 
 
-def _words(kind: type[_Word]):  # type: ignore[no-untyped-def]
-    def convert(values: Iterable[str]) -> tuple[_Word, ...]:
-        return tuple(dict.fromkeys(kind(value) for value in values))
-
-    return convert
+def _tasks(values: Iterable[str]) -> tuple[Task, ...]:
+    return tuple(dict.fromkeys(Task(value) for value in values))
 
 
 def _option_names(names: Iterable[str] | None) -> frozenset[str] | None:
@@ -105,6 +99,7 @@ class Model:
     `asleep`        listed and usable, but has to be woken first: comes last
     `reserve`       a second road to what another model of this provider serves: used when that
                     road has failed, or when the caller asks for this upstream or for a sort order
+    `selectors`     suffixes that the service itself understands behind the remote id (`fastest`)
     `latency`       seconds to the first token, `throughput` tokens a second, as the service says
     `listed`        False for a model that was looked up by name and belongs in no listing
     """
@@ -113,7 +108,7 @@ class Model:
     provider: str = ""
     remote_id: str = field(default="")
     upstream: str | None = None
-    tasks: tuple[Task, ...] = field(default=(Task.CONVERSATIONAL,), converter=_words(Task))
+    tasks: tuple[Task, ...] = field(default=(Task.CONVERSATIONAL,), converter=_tasks)
     inputs: frozenset[str] = field(default=frozenset(), converter=frozenset)
     options: frozenset[str] | None = field(default=None, converter=_option_names)
     capabilities: Mapping[Capability, bool] = field(factory=dict, converter=_capabilities, hash=False)
@@ -126,6 +121,7 @@ class Model:
     default: bool = False
     asleep: bool = False
     reserve: bool = False
+    selectors: frozenset[str] = field(default=frozenset(), converter=frozenset)
     latency: float | None = None
     throughput: float | None = None
     listed: bool = True

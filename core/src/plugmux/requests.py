@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 from attrs import field, frozen
-from attrs.validators import ge, in_, instance_of, le, optional
+from attrs.validators import and_, ge, in_, instance_of, le, optional
 
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Attachment, Conversation, Message
@@ -15,10 +15,12 @@ from plugmux.models import Model, Task
 
 __all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
 
-_number = optional(instance_of((int, float)))
-_whole = optional(instance_of(int))
-_text = optional(instance_of(str))
-_flag = optional(instance_of(bool))
+_number = instance_of((int, float))
+
+
+def _given(*checks: Any) -> Any:
+    """A validator that lets None pass: not given."""
+    return optional(and_(*checks))
 
 
 def _stops(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
@@ -33,38 +35,38 @@ class Options:
     JSON body as it is, `extra_headers` into the headers.
     """
 
-    max_tokens: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
-    temperature: float | None = field(default=None, validator=optional([instance_of((int, float)), ge(0)]))
-    top_p: float | None = field(default=None, validator=optional([instance_of((int, float)), ge(0), le(1)]))
+    max_tokens: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
+    temperature: float | None = field(default=None, validator=_given(_number, ge(0)))
+    top_p: float | None = field(default=None, validator=_given(_number, ge(0), le(1)))
     stop: tuple[str, ...] | None = field(default=None, converter=_stops)
-    seed: int | None = field(default=None, validator=_whole)
+    seed: int | None = field(default=None, validator=_given(instance_of(int)))
     tools: Sequence[Mapping[str, Any]] | None = None
     tool_choice: str | Mapping[str, Any] | None = None
-    response_format: Mapping[str, Any] | None = field(default=None, validator=optional(instance_of(Mapping)))
-    reasoning_effort: str | None = field(default=None, validator=_text)
-    web_search: bool | None = field(default=None, validator=_flag)
-    action: str | None = field(default=None, validator=optional(in_(("continue",))))
-    shorten: bool | None = field(default=None, validator=_flag)
+    response_format: Mapping[str, Any] | None = field(default=None, validator=_given(instance_of(Mapping)))
+    reasoning_effort: str | None = field(default=None, validator=_given(instance_of(str)))
+    web_search: bool | None = field(default=None, validator=_given(instance_of(bool)))
+    action: str | None = field(default=None, validator=_given(in_(("continue",))))
+    shorten: bool | None = field(default=None, validator=_given(instance_of(bool)))
 
     image: Attachment | None = None
-    negative_prompt: str | None = field(default=None, validator=_text)
-    aspect_ratio: str | None = field(default=None, validator=_text)
-    width: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
-    height: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
-    num_inference_steps: int | None = field(default=None, validator=optional([instance_of(int), ge(1)]))
-    guidance_scale: float | None = field(default=None, validator=_number)
-    duration: float | None = field(default=None, validator=_number)
-    resolution: str | None = field(default=None, validator=_text)
-    fps: int | None = field(default=None, validator=_whole)
+    negative_prompt: str | None = field(default=None, validator=_given(instance_of(str)))
+    aspect_ratio: str | None = field(default=None, validator=_given(instance_of(str)))
+    width: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
+    height: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
+    num_inference_steps: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
+    guidance_scale: float | None = field(default=None, validator=_given(_number))
+    duration: float | None = field(default=None, validator=_given(_number))
+    resolution: str | None = field(default=None, validator=_given(instance_of(str)))
+    fps: int | None = field(default=None, validator=_given(instance_of(int)))
 
-    voice: str | None = field(default=None, validator=_text)
-    speed: float | None = field(default=None, validator=_number)
+    voice: str | None = field(default=None, validator=_given(instance_of(str)))
+    speed: float | None = field(default=None, validator=_given(_number))
     audio: Attachment | None = None
-    language: str | None = field(default=None, validator=_text)
+    language: str | None = field(default=None, validator=_given(instance_of(str)))
 
-    extra_body: Mapping[str, Any] | None = field(default=None, validator=optional(instance_of(Mapping)))
+    extra_body: Mapping[str, Any] | None = field(default=None, validator=_given(instance_of(Mapping)))
     extra_headers: Mapping[str, str] | None = field(
-        default=None, validator=optional(instance_of(Mapping)), repr=False
+        default=None, validator=_given(instance_of(Mapping)), repr=False
     )
 
     def given(self) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
     return Options(**given)
 
 
-def _check_option(name: str, value: object) -> None:
+def _check_option(name: str, value: Any) -> None:
     try:
         Options(**{name: value})
     except (TypeError, ValueError) as error:
@@ -123,7 +125,7 @@ class Policy:
     allow_fallbacks: bool = field(default=True, validator=instance_of(bool))
     require_parameters: bool = field(default=False, validator=instance_of(bool))
     sort: str | None = field(default=None, validator=optional(in_(SORT)))
-    max_price: float | None = field(default=None, validator=_number)
+    max_price: float | None = field(default=None, validator=_given(_number))
     on_break: str | None = field(default=None, validator=optional(in_(ON_BREAK)))
     max_wait: float = field(default=60.0, validator=ge(0))
     max_tries: int = field(default=6, validator=ge(1))

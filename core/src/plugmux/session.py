@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import anyio
@@ -16,6 +18,7 @@ from plugmux.http import Http
 from plugmux.media import Media, MediaKind
 from plugmux.models import Model
 from plugmux.requests import Limits
+from plugmux.settings import Settings
 from plugmux.transport import Stopwatch, Transport
 
 __all__ = ["Resources", "Session"]
@@ -48,8 +51,8 @@ class Resources:
             with anyio.move_on_after(5, shield=True):
                 try:
                     await resource.aclose()
-                except Exception:
-                    continue  # a plugin's own thing: its failure is not the client's
+                except Exception:  # noqa: BLE001, S112  a plugin's own: its failure is not the client's
+                    continue
 
 
 @define(kw_only=True, eq=False)
@@ -62,6 +65,7 @@ class Session:
     `token`       what the caller gave as `token=`, as a function that reveals it, or None
     `cache`       small JSON values on disk, the provider's own
     `model`       the model of the attempt; None elsewhere
+    `environ`     the process's environment as the client sees it; `home` the settings folder
     """
 
     provider: str
@@ -74,6 +78,8 @@ class Session:
     limits: Limits
     watch: Stopwatch
     transport: Transport = field(repr=False)
+    environ: Mapping[str, str] = field(factory=lambda: dict(os.environ), repr=False)
+    home: Path = field(factory=lambda: Settings.load().home)
     _resources: Resources = field(factory=Resources, repr=False)
 
     async def resource(self, key: str, factory: Callable[[], Awaitable[Resource]]) -> Resource:

@@ -45,12 +45,18 @@ class Stopwatch:
         self.clock = clock
         self.started = clock()
         self.content_seen = False
+        self.content_after: float | None = None
         ends = [self._end(limits.total), self._end(limits.first_content)]
         self._total_at, self._content_at = ends
         self._next_check = min(ends)
 
     def _end(self, seconds: float | None) -> float:
         return float("inf") if seconds is None else self.started + seconds
+
+    def see_content(self) -> None:
+        """The first content is there: note when."""
+        self.content_seen = True
+        self.content_after = self.clock() - self.started
 
     def check(self) -> None:
         """Raise DeadlineError if `total`, or `first_content` before any content, has passed."""

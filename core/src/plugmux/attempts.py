@@ -1,0 +1,269 @@
+"""The attempt loop: drives one candidate after another until an answer is complete.
+
+`Run.events` yields the events of all attempts as one stream, an `Attempt` before each and a `Reset` where
+what was said is void. What happens after a failure is decided in `plugmux.failover`, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import attrs
+from attrs import define, field
+
+from plugmux.completion import Fold, Trace, Try, cost_of
+from plugmux.errors import (
+    AllProvidersFailedError,
+    ContentFilterError,
+    PlugmuxError,
+    ProviderError,
+    Scope,
+    StreamCutError,
+)
+from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset
+from plugmux.failover import Failover, Turn
+from plugmux.guard import checked, failure_of
+from plugmux.messages import Conversation, Message, ProviderState
+from plugmux.models import Capability, Task
+from plugmux.requests import Limits, Options, Policy, Request
+from plugmux.routing import Candidate, Route
+from plugmux.runtime import Runtime
+from plugmux.session import Session
+
+__all__ = ["Job", "Run"]
+
+CLOSE_SECONDS = 5.0
+
+
+@define(kw_only=True)
+class Job:
+    """A checked request, and the route it may take."""
+
+    id: str
+    route: Route
+    task: Task
+    messages: tuple[Message, ...]
+    options: Options
+    policy: Policy
+    limits: Limits | None = None
+    timeout: float | None = None
+    token: str | None = field(default=None, repr=False)
+    conversation: Conversation | None = None
+    on_break: str = "restart"
+
+
+class Run:
+    """One request being served. `fold` has what was said so far, `tries` every attempt."""
+
+    def __init__(self, runtime: Runtime, job: Job) -> None:
+        self.job = job
+        self.fold = Fold()
+        self.tries: list[Try] = []
+        self.serving: Candidate | None = None
+        self._runtime = runtime
+        self._clock = runtime.clocks.monotonic
+        self._until = self._clock() + job.timeout if job.timeout else float("inf")
+        self._failover = Failover(
+            candidates=job.route.candidates,
+            policy=job.policy,
+            jitter=runtime.clocks.jitter,
+            total_until=self._until,
+        )
+        self._challenges: dict[Any, ProviderError] = {}
+        self._prefill = ""
+        """What a broken answer had said, where this attempt is to go on with it."""
+
+    async def events(self) -> AsyncGenerator[Event, None]:
+        """Every event of every attempt. Raises AllProvidersFailedError, or the error that ends routing."""
+        failure: ProviderError | None = None
+        while (turn := self._failover.next_turn(self._clock())) is not None:
+            for event in self._opening(turn, failure):
+                self.fold.add(event)
+                yield event
+            if turn.wait:
+                await self._runtime.clocks.sleep(turn.wait)
+            started = self._clock()
+            try:
+                async with self._attempt(turn) as (stream, session):
+                    async for event in stream:
+                        if type(event) is Finish:
+                            self._served(turn, event, session)
+                        self.fold.add(event)
+                        yield event
+                if self.serving is not None:
+                    return
+                raise StreamCutError("the answer ended without saying that it is complete")
+            except PlugmuxError as error:
+                if self.serving is not None:
+                    return  # what fails after a complete answer takes nothing from it
+                failure = self._failed(turn, failure_of(error, turn.candidate.model), started)
+            except BaseException:
+                self._note(turn, "abandoned", started)
+                raise
+        raise self._nobody_left() from failure
+
+    def _opening(self, turn: Turn, failure: ProviderError | None) -> Iterable[Event]:
+        """What the caller is told before an attempt: what becomes of a begun answer, and who is next."""
+        model = turn.candidate.model
+        if failure is not None and self.fold.has_content:
+            if self.job.on_break == "continue" and self._can_continue(turn.candidate):
+                self._prefill = "".join(self.fold.texts)
+                yield Notice(code="continued", message=f"the answer broke off and is gone on with: {failure}")
+            else:
+                self._prefill = ""
+                yield Reset(why=str(failure))
+        yield Attempt(
+            number=self._failover.tries,
+            provider=model.provider,
+            model=model.remote_id,
+            upstream=model.upstream,
+        )
+
+    def _can_continue(self, candidate: Candidate) -> bool:
+        fold = self.fold
+        refused = candidate.key in {t.key for t in self.tries if t.error and t.error.rephrasable}
+        plain = fold.texts and not fold.calls and not fold.media
+        return bool(plain) and not refused and candidate.model.can(Capability.PREFILL) is True
+
+    @asynccontextmanager
+    async def _attempt(self, turn: Turn) -> AsyncGenerator[tuple[AsyncIterator[Event], Session], None]:
+        """One candidate's stream, held to its contract, and closed within 5 s whatever happens."""
+        session = await self._session(turn)
+        plugin = await self._runtime.registry.load(session.provider)
+        self._runtime.health.started(turn.candidate.key)
+        request = self._request(turn.candidate)
+        stream = plugin.hook.create_stream(request=request, session=session)
+        events = checked(stream, session.provider, session.watch)
+        try:
+            yield events, session
+        finally:
+            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                await events.aclose()
+
+    async def _session(self, turn: Turn) -> Session:
+        job, model = self.job, turn.candidate.model
+        challenge = self._challenges.pop(turn.candidate.key, None)
+        credential = await self._runtime.credential(
+            model.provider, model=model, token=job.token, challenge=challenge
+        )
+        if challenge is not None and credential is None:
+            raise challenge
+        left = None if job.timeout is None else max(0.001, self._until - self._clock())
+        limits = job.limits or Limits.for_task(job.task, fallback=turn.fallback, total=left)
+        return self._runtime.session(
+            model.provider, limits=limits, credential=credential, model=model, token=job.token
+        )
+
+    def _request(self, candidate: Candidate) -> Request:
+        job = self.job
+        messages, options = job.messages, job.options
+        if self._prefill:
+            messages = (*messages, Message(role="assistant", content=self._prefill))
+            options = attrs.evolve(options, action="continue")
+        return Request(
+            id=job.id,
+            model=candidate.model,
+            task=job.task,
+            messages=messages,
+            options=options,
+            conversation=job.conversation,
+        )
+
+    def _served(self, turn: Turn, finish: Finish, session: Session) -> None:
+        """Accept an answer as complete. Raises a ProviderError if it is none."""
+        if not self.fold.has_content and finish.reason is FinishReason.CONTENT_FILTER:
+            raise ContentFilterError("the provider's content filter refused this request")
+        if not self.fold.has_content and finish.reason is FinishReason.STOP:
+            raise StreamCutError("the answer is complete and empty")
+        self.serving = turn.candidate
+        self._runtime.health.served(turn.candidate.key, latency=session.watch.content_after)
+        self._note(turn, "served", session.watch.started)
+
+    def _failed(self, turn: Turn, failure: ProviderError, started: float) -> ProviderError:
+        """Record a failure, and raise it if it ends the routing."""
+        self._note(turn, "failed", started, failure)
+        key = turn.candidate.key
+        self._runtime.health.failed(key, failure.message, flaw=failure.flaw)
+        if failure.forget:
+            self._runtime.catalog.forget(turn.candidate.model)
+        spoke = self.fold.has_content
+        if failure.scope is Scope.REQUEST or (spoke and self.job.on_break == "error"):
+            raise failure
+        if failure.renewable:
+            self._challenges[key] = failure
+        self._failover.failed(turn.candidate, failure, self._clock(), spoke=spoke)
+        if self._prefill and failure.rephrasable:
+            self._failover.again(turn.candidate)
+        elif spoke and self.job.on_break == "continue":
+            self._failover.prefer({c.key for c in self.job.route.candidates if self._can_continue(c)})
+        return failure
+
+    def _note(self, turn: Turn, outcome: str, started: float, error: ProviderError | None = None) -> None:
+        model = turn.candidate.model
+        self.tries.append(
+            Try(
+                number=self._failover.tries,
+                provider=model.provider,
+                model=model.remote_id,
+                upstream=model.upstream,
+                outcome=outcome,
+                error=error,
+                seconds=self._clock() - started,
+                waited=turn.wait,
+                usage=self.fold.usage,
+            )
+        )
+
+    def _nobody_left(self) -> AllProvidersFailedError:
+        name, count = self.job.route.name, len(self.tries)
+        said = (
+            f"{count} {'attempt' if count == 1 else 'attempts'} failed"
+            if count
+            else "no time was left to try"
+        )
+        return AllProvidersFailedError(
+            f"no provider could serve {name!r}: {said}", model=name, attempts=self.tries
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """What a `Completion` holds that no event says."""
+        facts: dict[str, Any] = {"trace": self.trace(), "request_id": self.job.id}
+        if self.serving is not None:
+            model = self.serving.model
+            facts |= {
+                "model": model.id,
+                "provider": model.provider,
+                "upstream": model.upstream,
+                "cost": cost_of(model, self.fold.usage),
+                "conversation": self._conversation(model.provider, model.id),
+            }
+        return facts
+
+    def trace(self) -> Trace:
+        """Everything that happened to this request so far."""
+        route = self.job.route
+        return Trace(
+            request_id=self.job.id,
+            model=route.name,
+            candidates=route.candidates,
+            dropped=route.dropped,
+            attempts=tuple(self.tries),
+        )
+
+    def _conversation(self, provider: str, model: str) -> Conversation:
+        """The conversation with this answer in it, and what its provider needs to go on."""
+        calls = [
+            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
+            for c in self.fold.completion().tool_calls
+        ]
+        answer = Message(role="assistant", content="".join(self.fold.texts), tool_calls=tuple(calls))
+        messages = (*self.job.messages, answer)
+        old = self.job.conversation or Conversation()
+        states = tuple(s for s in old.states if (s.provider, s.model) != (provider, model))
+        if self.fold.state is not None:
+            mine = ProviderState(provider=provider, model=model, covers=len(messages), state=self.fold.state)
+            states = (*states, mine)
+        return Conversation(messages=messages, states=states)

@@ -1,0 +1,230 @@
+"""The model map kept up to date: static lists, then the disk cache, then what the services say now.
+
+Discovery asks all providers side by side, each with a limit of its own. A fresh map imports no plugin. No
+task outlives a call: whoever finds the map old refreshes it for a moment and then takes the old one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import anyio
+import attrs
+from attrs import define, field
+
+from plugmux.cache import Cache
+from plugmux.errors import PluginError, PlugmuxError
+from plugmux.modelmap import ModelMap, model_from_plain, model_to_plain
+from plugmux.models import Model
+from plugmux.plugins import Registry
+
+__all__ = ["MAX_MODELS", "Catalog", "Listing"]
+
+MAX_MODELS = 100_000
+LIST_SECONDS = 3600.0
+NO_SECONDS = 300.0
+DISCOVERY_LIMIT = 5.0
+LOOKUP_LIMIT = 3.0
+PATIENCE = 0.3
+COLD_PATIENCE = 3.0
+SLOW_SECONDS = 30.0
+
+Ask = Callable[[str, str | None], Awaitable[Sequence[Model]]]
+"""(provider, wanted name or None) → what its `get_models` says. Raises a PlugmuxError."""
+
+
+@define(kw_only=True)
+class Listing:
+    """What one provider serves, and how old that knowledge is (`seen_at`, seconds since the epoch)."""
+
+    provider: str
+    models: tuple[Model, ...] = ()
+    source: str = "none"
+    seen_at: float = 0.0
+    fresh_until: float = 0.0
+    problem: str | None = None
+
+
+@define(kw_only=True)
+class Catalog:
+    """The model map of one client. `ask` calls a provider; `cache_key` names its cache entry."""
+
+    registry: Registry
+    cache: Cache
+    ask: Ask
+    cache_key: Callable[[str], str]
+    aliases: Mapping[str, str] = field(factory=dict)
+    clock: Callable[[], float] = time.time
+    listings: dict[str, Listing] = field(factory=dict)
+    _looked_up: dict[str, tuple[float, tuple[Model, ...], dict[str, str]]] = field(factory=dict)
+    _map: ModelMap | None = None
+    _refreshing: anyio.Lock = field(factory=anyio.Lock)
+
+    async def current(self, *, refresh: bool = False) -> ModelMap:
+        """The map: at once when fresh; refreshed for a moment when old; waited for when empty."""
+        if self._map is None:
+            self._read_cache()
+        if self._map is not None and not refresh and not self._stale():
+            return self._map
+        async with self._refreshing:
+            stale = list(self.registry.instances()) if refresh else self._stale()
+            if stale:
+                known = all(name in self.listings for name in stale)
+                patience = DISCOVERY_LIMIT if refresh else PATIENCE if known else COLD_PATIENCE
+                done: set[str] = set()
+                with anyio.move_on_after(patience):
+                    await self._refresh(stale, done)
+                for name in set(stale) - done:
+                    self._keep_old(name, f"no list within {patience:g} s", SLOW_SECONDS)
+                self._rebuild()
+        return self.peek()
+
+    def peek(self) -> ModelMap:
+        """The map as far as it is known without asking anybody."""
+        if self._map is None:
+            self._read_cache()
+        return self._map or ModelMap(aliases=self.aliases)
+
+    async def look_up(self, name: str, providers: Iterable[str]) -> tuple[ModelMap, dict[str, str]]:
+        """Ask these providers for a name that is not in the map. Gives the map with what they found,
+        and what each of the others said. "No" is remembered for a while."""
+        providers = list(providers)
+        key = f"{name} @ {','.join(sorted(providers))}"
+        until, models, reasons = self._looked_up.get(key, (0.0, (), {}))
+        if until < self.clock():
+            models, reasons = await self._ask_all(name, providers)
+            until = self.clock() + (LIST_SECONDS if models else NO_SECONDS)
+            self._looked_up[key] = until, models, reasons
+        if models:
+            self._rebuild()
+        return self._map or ModelMap(aliases=self.aliases), reasons
+
+    def forget(self, model: Model) -> None:
+        """Drop a model that its provider no longer serves, until the next refresh."""
+        for listing in self.listings.values():
+            if listing.provider == model.provider:
+                listing.models = tuple(m for m in listing.models if m.key != model.key)
+        for key, (until, models, reasons) in list(self._looked_up.items()):
+            kept = tuple(m for m in models if m.key != model.key)
+            if len(kept) != len(models):
+                self._looked_up[key] = (min(until, self.clock() + NO_SECONDS), kept, reasons)
+        self._rebuild()
+
+    def _stale(self) -> list[str]:
+        now = self.clock()
+        names = self.registry.instances()
+        return [n for n in names if n not in self.listings or self.listings[n].fresh_until < now]
+
+    def _rebuild(self) -> None:
+        known = self.registry.instances()
+        listed = [
+            m for listing in self.listings.values() if listing.provider in known for m in listing.models
+        ]
+        keys = {(model.id, *model.key) for model in listed}
+        found = [
+            attrs.evolve(model, listed=False)
+            for until, models, _ in self._looked_up.values()
+            for model in models
+            if until >= self.clock() and (model.id, *model.key) not in keys
+        ]
+        self._map = ModelMap([*listed, *dict.fromkeys(found)], self.aliases)
+
+    def _read_cache(self) -> None:
+        for name in self.registry.instances():
+            listing = self._cached(name)
+            if listing is not None:
+                self.listings[name] = listing
+        if self.listings:
+            self._rebuild()
+
+    def _cached(self, name: str) -> Listing | None:
+        plain = self.cache.get(self.cache_key(name), stale=True)
+        try:
+            models = tuple(model_from_plain(item) for item in plain["models"])
+            seen_at = float(plain["seen_at"])
+        except (TypeError, ValueError, KeyError):
+            return None
+        until = seen_at + LIST_SECONDS
+        return Listing(provider=name, models=models, source="cache", seen_at=seen_at, fresh_until=until)
+
+    async def _refresh(self, names: Sequence[str], done: set[str]) -> None:
+        async def refresh_one(name: str) -> None:
+            await self._refresh_one(name)
+            done.add(name)
+
+        async with anyio.create_task_group() as group:
+            for name in names:
+                group.start_soon(refresh_one, name)
+
+    async def _refresh_one(self, name: str) -> None:
+        now = self.clock()
+        try:
+            with anyio.fail_after(DISCOVERY_LIMIT):
+                models = await self.ask(name, None)
+            models = stamp(models, name, "live", now)
+        except (PlugmuxError, TimeoutError) as error:
+            self._keep_old(name, str(error) or f"no list within {DISCOVERY_LIMIT:g} s", NO_SECONDS)
+            return
+        self.listings[name] = Listing(
+            provider=name, models=models, source="live", seen_at=now, fresh_until=now + LIST_SECONDS
+        )
+        plain = {"models": [model_to_plain(model) for model in models], "seen_at": now}
+        self.cache.put(self.cache_key(name), plain, seconds=LIST_SECONDS)
+
+    def _keep_old(self, name: str, problem: str, seconds: float) -> None:
+        """The last known list, else the static one; asked again in `seconds`."""
+        now = self.clock()
+        old = self.listings.get(name) or Listing(provider=name, seen_at=now)
+        if not old.models:
+            old.models, old.source = self._static(name, now), "static"
+        old.problem = problem
+        old.fresh_until = now + seconds
+        self.listings[name] = old
+
+    def _static(self, name: str, now: float) -> tuple[Model, ...]:
+        plugin = self.registry.loaded(name)
+        try:
+            return stamp(plugin.static_models, name, "static", now) if plugin else ()
+        except PluginError:
+            return ()
+
+    async def _ask_all(
+        self, wanted: str, providers: Sequence[str]
+    ) -> tuple[tuple[Model, ...], dict[str, str]]:
+        found: dict[str, tuple[Model, ...]] = {}
+        reasons: dict[str, str] = {}
+
+        async def ask_one(name: str) -> None:
+            try:
+                with anyio.fail_after(LOOKUP_LIMIT):
+                    answer = await self.ask(name, wanted)
+                found[name] = stamp(answer, name, "look-up", self.clock())
+                if not found[name]:
+                    reasons[name] = "does not serve it"
+            except TimeoutError:
+                reasons[name] = f"gave no answer within {LOOKUP_LIMIT:g} s"
+            except PlugmuxError as error:
+                reasons[name] = str(error)
+
+        async with anyio.create_task_group() as group:
+            for name in providers:
+                group.start_soon(ask_one, name)
+        return tuple(model for name in providers for model in found.get(name, ())), reasons
+
+
+def stamp(models: Any, provider: str, source: str, now: float) -> tuple[Model, ...]:
+    """Check what a plugin handed over and write on it where it comes from. Raises PluginError."""
+    if not isinstance(models, Sequence) or isinstance(models, str | bytes):
+        raise PluginError(
+            f"get_models gave {type(models).__name__} where a sequence of Model belongs", plugin=provider
+        )
+    if len(models) > MAX_MODELS:
+        raise PluginError(
+            f"it lists {len(models):,} models; at most {MAX_MODELS:,} are taken", plugin=provider
+        )
+    for model in models:
+        if not isinstance(model, Model):
+            raise PluginError(f"get_models gave a {type(model).__name__} among its models", plugin=provider)
+    return tuple(attrs.evolve(m, provider=provider, source=source, seen_at=now) for m in models)

@@ -1,0 +1,414 @@
+"""The asynchronous client: `AsyncClient`, its streams, and what it tells about models and providers."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from attrs import frozen
+
+from plugmux.errors import InvalidInputError, PlugmuxError
+
+if TYPE_CHECKING:
+    from plugmux.attempts import Run
+    from plugmux.completion import Completion
+    from plugmux.events import Event
+    from plugmux.health import CandidateHealth, Health
+    from plugmux.messages import Conversation, MessagesInput
+    from plugmux.models import Model, Task
+    from plugmux.planning import Asked
+    from plugmux.requests import Limits, Options, Policy
+    from plugmux.routing import Route
+    from plugmux.runtime import Clocks, Runtime
+    from plugmux.settings import Settings
+
+__all__ = ["AsyncClient", "AsyncStream", "ProviderStatus"]
+
+log = logging.getLogger("plugmux")
+
+
+@frozen(kw_only=True)
+class ProviderStatus:
+    """A provider as far as it is known: `verdict` is "ok", what is wrong with it, or None if it was
+    never loaded; `models` counts what it lists, `problem` is why its last listing failed."""
+
+    name: str
+    plugin: str
+    distribution: str | None
+    version: str | None
+    verdict: str | None
+    models: int | None = None
+    source: str | None = None
+    problem: str | None = None
+
+
+class AsyncStream:
+    """One answer as it comes: a context manager and an iterator of events.
+
+    `completion` is what was said so far, folded. Leaving the context closes the connection.
+    """
+
+    def __init__(self, client: AsyncClient, asked: _Call) -> None:
+        self._client = client
+        self._call = asked
+        self._run: Run | None = None
+        self._events: AsyncGenerator[Event, None] | None = None
+        self._takes_back = True
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        if self._events is None:
+            self._events = self._start()
+        return self._events
+
+    async def text(self) -> AsyncGenerator[str, None]:
+        """The text alone. It cannot take back what it gave: an answer that breaks off is an error,
+        unless the policy says otherwise; after a Reset the text starts over."""
+        from plugmux.events import Text
+
+        self._takes_back = False
+        async with aclosing(self):
+            async for event in self:
+                if isinstance(event, Text):
+                    yield event.text
+
+    async def until_done(self) -> Completion:
+        """Read to the end and return the completion."""
+        async with aclosing(self):
+            async for _ in self:
+                pass
+        return self.completion
+
+    @property
+    def completion(self) -> Completion:
+        """The completion so far."""
+        from plugmux.completion import Completion
+
+        return self._run.fold.completion(**self._run.facts()) if self._run else Completion()
+
+    async def _start(self) -> AsyncGenerator[Event, None]:
+        from plugmux.attempts import Job, Run
+        from plugmux.planning import Planner
+
+        call = self._call
+        async with self._client._use() as runtime:
+            asked = await call.ready()
+            plan = await Planner(runtime=runtime, asked=asked).plan()
+            job = Job(
+                id=uuid.uuid4().hex,
+                route=plan.route,
+                task=plan.task,
+                messages=asked.messages,
+                options=asked.options,
+                policy=asked.policy,
+                limits=call.limits,
+                timeout=call.timeout,
+                token=asked.token,
+                conversation=call.conversation,
+                on_break=asked.policy.on_break or ("restart" if self._takes_back else "error"),
+            )
+            self._run = Run(runtime, job)
+            async with aclosing(self._run.events()) as events:
+                async for event in events:
+                    yield event
+
+    async def aclose(self) -> None:
+        """Close the connection; a stream that was not begun is closed too."""
+        if self._events is not None:
+            await self._events.aclose()
+
+
+class _Call:
+    """The arguments of one call, checked as far as that needs no I/O."""
+
+    def __init__(
+        self,
+        model: str | Iterable[str] | None,
+        messages: MessagesInput,
+        *,
+        task: Task | str | None = None,
+        policy: Policy | Mapping[str, Any] | None = None,
+        conversation: Conversation | Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+        system: str | None = None,
+        limits: Limits | None = None,
+        n: int | None = None,
+        defaults: Mapping[str, Any],
+        **options: Any,
+    ) -> None:
+        from plugmux.messages import Conversation, messages_from
+        from plugmux.planning import model_names
+        from plugmux.requests import policy_from
+
+        if isinstance(conversation, Mapping):
+            conversation = Conversation.from_dict(conversation)
+        self.models = model_names(model)
+        self.conversation = conversation
+        self.messages = messages_from(messages, system=system)
+        if conversation is not None:
+            self.messages = (*conversation.messages, *self.messages)
+        self.task = _task(task)
+        self.policy = policy_from(policy if policy is not None else dict(defaults))
+        self.timeout = _seconds(timeout)
+        self.token = token
+        self.limits = limits
+        self.n = _count(n)
+        self.options = options
+
+    async def ready(self) -> Asked:
+        """The request with its attachments read. Raises InvalidInputError."""
+        from plugmux.planning import Asked
+
+        return Asked(
+            models=self.models,
+            messages=self.messages,
+            options=await self._options(),
+            policy=self.policy,
+            task=self.task,
+            token=self.token,
+        )
+
+    async def _options(self) -> Options:
+        from plugmux.messages import attachment_from
+        from plugmux.requests import options_from
+
+        options = dict(self.options)
+        for name in ("image", "audio"):
+            if options.get(name) is not None:
+                from anyio.to_thread import run_sync
+
+                read = partial(attachment_from, options[name], field=name)
+                options[name] = await run_sync(read)
+        return options_from(options)
+
+    def check_options(self) -> None:
+        """Refuse a wrong option now; attachments are read later."""
+        from plugmux.requests import options_from
+
+        options_from({k: v for k, v in self.options.items() if k not in ("image", "audio")})
+
+
+class AsyncClient:
+    """Routes requests to whichever provider can serve them. For asyncio and trio.
+
+    `token` is the credential to use instead of what the environment holds. `settings` defaults to the
+    environment and the configuration file. Used without `async with`, each call opens and closes its own
+    connections.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        settings: Settings | None = None,
+        clocks: Clocks | None = None,
+        entry_points: Any = None,
+        transport_factory: Any = None,
+    ) -> None:
+        self._token = token
+        self._settings = settings
+        self._clocks = clocks
+        self._entry_points = entry_points
+        self._transport_factory = transport_factory
+        self._runtime: Runtime | None = None
+        self._loop: object = None
+        self._health: Health | None = None
+        self._users = 0
+
+    async def __aenter__(self) -> Self:
+        await self._acquire()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._release()
+        await self.aclose()
+
+    def stream(
+        self, model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any
+    ) -> AsyncStream:
+        """An answer as a stream of events.
+
+        `model` is a name, several in order of wish, or None for the default; `messages` text, a message
+        or a list of them. Further: `task`, `policy`, `conversation`, `timeout` (seconds for the whole
+        request), `token`, `system`, `limits`, and the options of `plugmux.Options`.
+
+        Raises InvalidInputError at once; while iterating NoRouteError, AllProvidersFailedError, or the
+        ProviderError that ends routing.
+        """
+        if arguments.get("n") not in (None, 1):
+            raise InvalidInputError("a stream is one answer; complete() takes n", field="n")
+        return AsyncStream(self, self._call(model, messages, arguments))
+
+    async def complete(
+        self, model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any
+    ) -> Completion:
+        """The whole answer as one value. Arguments and errors as for `stream`; `n` asks for several
+        pictures, which are made side by side."""
+        call = self._call(model, messages, arguments)
+        if call.n == 1:
+            return await AsyncStream(self, call).until_done()
+        from plugmux.fanout import several
+
+        return await several(lambda: AsyncStream(self, call), call.n)
+
+    async def models(
+        self, task: Task | str | None = None, provider: str | None = None, *, refresh: bool = False
+    ) -> list[Model]:
+        """What can be used now, one entry for each provider and upstream."""
+        wanted = _task(task)
+        async with self._use() as runtime:
+            found = await runtime.catalog.current(refresh=refresh)
+        return [
+            model
+            for model in found.models
+            if model.listed
+            and (wanted is None or wanted in model.tasks)
+            and (provider is None or model.provider == provider)
+        ]
+
+    async def explain(
+        self, model: str | Iterable[str] | None, messages: MessagesInput = "?", **arguments: Any
+    ) -> Route:
+        """Who would be asked, in which order, who would not, and why. Nothing is sent to a model."""
+        from plugmux.planning import Planner
+
+        call = self._call(model, messages, arguments)
+        async with self._use() as runtime:
+            plan = await Planner(runtime=runtime, asked=await call.ready()).explain()
+        return plan.route
+
+    async def providers(self, *, check: bool = False) -> list[ProviderStatus]:
+        """Every provider and what is wrong with it, if anything. `check` loads each."""
+        async with self._use() as runtime:
+            if check:
+                await _load_all(runtime)
+            runtime.catalog.peek()
+            return [_status(runtime, name) for name in sorted(runtime.registry.instances())]
+
+    def health(self) -> list[CandidateHealth]:
+        """The health of every candidate that this client has tried."""
+        return self._health.report() if self._health else []
+
+    async def aclose(self) -> None:
+        """Close every connection. The client may be used again."""
+        if self._runtime is not None:
+            await self._runtime.disconnect()
+
+    def _call(self, model: Any, messages: MessagesInput, arguments: dict[str, Any]) -> _Call:
+        call = _Call(model, messages, defaults=self._load_settings().policy, **arguments)
+        call.check_options()
+        return call
+
+    def _load_settings(self) -> Settings:
+        if self._settings is None:
+            from plugmux.settings import Settings
+
+            self._settings = Settings.load()
+            for problem in self._settings.problems:
+                log.warning("%s", problem)
+        return self._settings
+
+    @asynccontextmanager
+    async def _use(self) -> AsyncGenerator[Runtime, None]:
+        """The runtime for one call. The last user of a client that was not entered closes it."""
+        runtime = await self._acquire()
+        try:
+            yield runtime
+        finally:
+            await self._release()
+
+    async def _acquire(self) -> Runtime:
+        from anyio.lowlevel import current_token
+
+        from plugmux.runtime import Runtime
+
+        loop = current_token()
+        if self._runtime is None or self._loop != loop:
+            self._runtime = Runtime.make(
+                self._load_settings(),
+                token=self._token,
+                clocks=self._clocks,
+                health=self._health,
+                entry_points=self._entry_points,
+                transport_factory=self._transport_factory,
+            )
+            self._health = self._runtime.health
+            self._loop = loop
+            self._users = 0
+        self._users += 1
+        return self._runtime
+
+    async def _release(self) -> None:
+        self._users -= 1
+        if self._users == 0 and self._runtime is not None:
+            await self._runtime.disconnect()
+
+
+async def _load_all(runtime: Runtime) -> None:
+    import anyio
+
+    async def load(name: str) -> None:
+        try:
+            await runtime.registry.load(name)
+        except PlugmuxError:
+            return  # the verdict has it
+
+    async with anyio.create_task_group() as group:
+        for name in runtime.registry.instances():
+            group.start_soon(load, name)
+
+
+def _status(runtime: Runtime, name: str) -> ProviderStatus:
+    registry = runtime.registry
+    instance = registry.instances()[name]
+    found = registry.found.get(instance.plugin)
+    listing = runtime.catalog.listings.get(name)
+    verdict = registry.verdict(instance.plugin) if found else "is not installed"
+    return ProviderStatus(
+        name=name,
+        plugin=instance.plugin,
+        distribution=found.distribution if found else None,
+        version=found.version if found else None,
+        verdict=found.problem or verdict if found else verdict,
+        models=len({model.id for model in listing.models}) if listing else None,
+        source=listing.source if listing else None,
+        problem=listing.problem if listing else None,
+    )
+
+
+def _task(given: Task | str | None) -> Task | None:
+    if given is None:
+        return None
+    from plugmux.models import Task
+
+    try:
+        return Task(given)
+    except ValueError:
+        known = ", ".join(task.value for task in Task)
+        raise InvalidInputError(f"unknown task {given!r}; known: {known}", field="task") from None
+
+
+def _seconds(given: float | None) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise InvalidInputError("must be a number of seconds above 0", field="timeout")
+    return float(given)
+
+
+def _count(given: int | None) -> int:
+    if given is None:
+        return 1
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= 64:
+        raise InvalidInputError("must be a whole number from 1 to 64", field="n")
+    return given

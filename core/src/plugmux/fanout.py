@@ -1,0 +1,52 @@
+"""Several answers to one request, made side by side and handed over as one completion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+
+from plugmux.completion import Completion
+from plugmux.errors import PlugmuxError
+from plugmux.events import Notice
+
+if TYPE_CHECKING:
+    from plugmux.client import AsyncStream
+
+__all__ = ["several"]
+
+AT_ONCE = 4
+
+
+async def several(make: Callable[[], AsyncStream], count: int) -> Completion:
+    """`count` answers as one completion: media and notices of all, the rest of the first.
+
+    Those that succeed are kept when others fail, with a Notice for each failure; when all fail, the
+    first failure is raised.
+    """
+    done: dict[int, Completion] = {}
+    failures: dict[int, PlugmuxError] = {}
+    gate = anyio.Semaphore(AT_ONCE)
+
+    async def one(index: int) -> None:
+        async with gate:
+            try:
+                done[index] = await make().until_done()
+            except PlugmuxError as error:
+                failures[index] = error
+
+    async with anyio.create_task_group() as group:
+        for index in range(count):
+            group.start_soon(one, index)
+    if not done:
+        raise failures[min(failures)]
+    answers = [done[index] for index in sorted(done)]
+    notices = [notice for answer in answers for notice in answer.notices]
+    notices += [Notice(code="answer-failed", message=str(error)) for error in failures.values()]
+    return attrs.evolve(
+        answers[0],
+        media=tuple(media for answer in answers for media in answer.media),
+        notices=tuple(dict.fromkeys(notices)),
+    )

@@ -1,0 +1,77 @@
+"""Plugins held to their contract: the only place that catches whatever foreign code raises."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from plugmux.errors import InvalidRequestError, PluginError, PlugmuxError, ProviderError
+from plugmux.events import Attempt, Event, Finish, Media, Reasoning, Text, ToolCall
+from plugmux.models import Model
+from plugmux.transport import Stopwatch
+
+__all__ = ["checked", "failure_of", "isolated"]
+
+CONTENT = frozenset({Text, Reasoning, ToolCall, Media})
+_FROM_PLUGINS = frozenset(Event.__args__) - {Attempt}
+
+
+@contextmanager
+def isolated(provider: str, hook: str) -> Iterator[None]:
+    """Whatever a plugin's hook raises becomes a PlugmuxError; cancellation passes."""
+    try:
+        yield
+    except PlugmuxError:
+        raise
+    except TimeoutError as error:
+        raise PluginError(f"{hook} did not end in time", plugin=provider) from error
+    except Exception as error:
+        raise PluginError(
+            f"{hook} raised {_said(error)}",
+            plugin=provider,
+            remedy="a defect of the plugin: update it or tell its author",
+        ) from error
+
+
+async def checked(stream: Any, provider: str, watch: Stopwatch) -> AsyncGenerator[Event, None]:
+    """A plugin's stream: only events, only typed errors, nothing after `Finish`, limits kept."""
+    if not hasattr(stream, "__aiter__") or not hasattr(stream, "aclose"):
+        given = type(stream).__name__
+        raise PluginError(f"create_stream gave {given} where an async generator belongs", plugin=provider)
+    try:
+        async for event in stream:
+            kind = type(event)
+            if kind in CONTENT:
+                if not watch.content_seen:
+                    watch.see_content()
+            elif kind not in _FROM_PLUGINS:
+                raise PluginError(f"its stream gave {kind.__name__}, which is no event", plugin=provider)
+            yield event
+            if kind is Finish:
+                return
+    except PlugmuxError:
+        raise
+    except Exception as error:
+        raise PluginError(f"its stream raised {_said(error)}", plugin=provider) from error
+    finally:
+        await stream.aclose()
+
+
+def failure_of(error: PlugmuxError, model: Model) -> ProviderError:
+    """The error as one provider's failure, with provider, model and upstream filled in."""
+    if isinstance(error, ProviderError):
+        failure = error
+    else:
+        failure = (
+            ProviderError(str(error)) if isinstance(error, PluginError) else InvalidRequestError(str(error))
+        )
+        failure.__cause__ = error
+    failure.provider = failure.provider or model.provider
+    failure.model = failure.model or model.remote_id
+    failure.upstream = failure.upstream or model.upstream
+    return failure
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")

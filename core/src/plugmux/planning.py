@@ -1,0 +1,224 @@
+"""From what a caller asked to a route: names resolved, unknown ones looked up, candidates ordered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import anyio
+from attrs import define, field, frozen
+
+from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
+from plugmux.messages import Message
+from plugmux.modelmap import ModelMap
+from plugmux.models import Auth, Model, Task
+from plugmux.names import UPSTREAMS, ModelName, parse_name
+from plugmux.plugins import KNOWN_DISTRIBUTIONS
+from plugmux.requests import Options, Policy
+from plugmux.routing import Candidate, Dropped, Route, Wish, candidates, task_of
+from plugmux.runtime import Runtime
+
+__all__ = ["Asked", "Plan", "Planner"]
+
+
+@frozen(kw_only=True)
+class Asked:
+    """A request as the caller put it, checked."""
+
+    models: tuple[str, ...]
+    messages: tuple[Message, ...] = ()
+    options: Options = field(factory=Options)
+    policy: Policy = field(factory=Policy)
+    task: Task | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class Plan:
+    route: Route
+    task: Task
+
+
+@define(kw_only=True)
+class Planner:
+    """Makes the plan of one request."""
+
+    runtime: Runtime
+    asked: Asked
+
+    async def plan(self) -> Plan:
+        """The route. Raises NoRouteError when nobody can serve the request."""
+        plan = await self.explain()
+        if not plan.route.candidates:
+            raise self._all_dropped(plan.route)
+        return plan
+
+    async def explain(self) -> Plan:
+        """The route, also an empty one. Raises NoRouteError for a name that nobody knows."""
+        self._refuse_emptiness()
+        models_map = await self.runtime.catalog.current()
+        texts = self.asked.models or (self._default(models_map),)
+        found: list[Route] = []
+        task: Task | None = None
+        unknown: NoRouteError | None = None
+        for text in texts:
+            try:
+                name, models = await self._models_of(text, models_map)
+            except NoRouteError as error:
+                unknown = unknown or error
+                continue
+            task = task or self._task(models)
+            found.append(await self._route(name, models, task))
+        if unknown is not None and not found:
+            raise unknown
+        return Plan(route=_joined(texts, found), task=task or Task.CONVERSATIONAL)
+
+    def _refuse_emptiness(self) -> None:
+        if self.runtime.registry.instances():
+            return
+        packages = ", ".join(KNOWN_DISTRIBUTIONS.values())
+        raise NoRouteError(
+            "no provider plugin is installed",
+            remedy=f"install one: pip install plugmux-hf-inference (there are: {packages})",
+        )
+
+    def _default(self, models_map: ModelMap) -> str:
+        configured = self.runtime.settings.default_model
+        if configured is not None:
+            return configured
+        named = [model for model in models_map.models if model.default]
+        if not named:
+            raise NoRouteError("no model was named and there is no default", remedy="set PLUGMUX_MODEL")
+        named.sort(key=lambda model: model.auth is Auth.REQUIRED)
+        return f"{named[0].provider}::{named[0].id}"
+
+    async def _models_of(self, text: str, models_map: ModelMap) -> tuple[ModelName, Sequence[Model]]:
+        name = parse_name(text, UPSTREAMS | {m.upstream for m in models_map.models if m.upstream})
+        if name.provider is not None and name.provider not in self.runtime.registry.instances():
+            raise self._no_such_provider(name.provider, text)
+        resolved = models_map.resolve(name.id)
+        if resolved.ambiguous:
+            raise NoRouteError(
+                f"{name.id!r} could mean several models",
+                model=text,
+                near=resolved.ambiguous,
+                remedy="name one of them in full",
+            )
+        wanted = resolved.id or name.id
+        models = [m for m in models_map.of(wanted) if name.provider in (None, m.provider)]
+        if not models:
+            models = list(await self._look_up(name, wanted, models_map))
+        return name, models
+
+    def _no_such_provider(self, provider: str, text: str) -> NoRouteError:
+        known = self.runtime.registry.instances()
+        distribution = KNOWN_DISTRIBUTIONS.get(provider)
+        remedy = f"pip install {distribution}" if distribution else f"there are: {', '.join(sorted(known))}"
+        if provider in self.runtime.settings.disabled:
+            remedy = "it is blocked by PLUGMUX_DISABLE"
+        return NoRouteError(f"there is no provider {provider!r}", model=text, remedy=remedy)
+
+    async def _look_up(self, name: ModelName, id: str, models_map: ModelMap) -> Sequence[Model]:
+        """Ask the providers for a name that is not in the map."""
+        providers = [name.provider] if name.provider else list(self.runtime.registry.instances())
+        found, reasons = await self.runtime.catalog.look_up(id, providers)
+        answered = found.resolve(id).id or id
+        models = [m for m in found.of(answered) if name.provider in (None, m.provider)]
+        if models:
+            return models
+        if name.provider is not None:
+            return [await self._pass_through(name.provider, id)]
+        raise NoRouteError(
+            f"no provider knows a model {name.text!r}",
+            model=name.text,
+            near=models_map.near(name.id),
+            reasons=reasons,
+        )
+
+    async def _pass_through(self, provider: str, id: str) -> Model:
+        """A model nobody lists, at the provider that the caller pinned: passed on unchanged."""
+        plugin = await self.runtime.registry.load(provider)
+        tasks = (self.asked.task,) if self.asked.task else (Task.CONVERSATIONAL,)
+        return Model(
+            id=id, provider=provider, tasks=tasks, auth=plugin.default_auth, source="named", listed=False
+        )
+
+    def _task(self, models: Sequence[Model]) -> Task:
+        options = self.asked.options
+        return task_of(
+            models,
+            has_audio=options.audio is not None,
+            has_image=options.image is not None,
+            asked=self.asked.task,
+        )
+
+    async def _route(self, name: ModelName, models: Sequence[Model], task: Task) -> Route:
+        asked = self.asked
+        wish = Wish(
+            name=name, task=task, policy=asked.policy, options=asked.options, has_images=self._has_images()
+        )
+        return candidates(
+            models,
+            wish,
+            health=self.runtime.health.standing,
+            credentials=await self._credentials({model.provider for model in models}),
+        )
+
+    def _has_images(self) -> bool:
+        if self.asked.options.image is not None:
+            return True
+        parts = (part for m in self.asked.messages if isinstance(m.content, tuple) for part in m.content)
+        return any(part.get("type") == "image_url" for part in parts)
+
+    async def _credentials(self, providers: Iterable[str]) -> dict[str, bool]:
+        """Which of these providers have a credential; one that cannot say is left out."""
+        known: dict[str, bool] = {}
+
+        async def ask(provider: str) -> None:
+            try:
+                credential = await self.runtime.credential(provider, token=self.asked.token)
+            except PlugmuxError:
+                return
+            known[provider] = credential is not None
+
+        async with anyio.create_task_group() as group:
+            for provider in providers:
+                group.start_soon(ask, provider)
+        return known
+
+    def _all_dropped(self, route: Route) -> NoRouteError:
+        reasons = {str(Candidate(drop.model)): drop.reason for drop in route.dropped}
+        needs = any("needs a credential" in drop.reason for drop in route.dropped)
+        provider = route.dropped[0].model.provider if route.dropped else ""
+        remedy = f"log in: plugmux auth login {provider}, or set HF_TOKEN" if needs else ""
+        return NoRouteError(
+            f"every candidate for {route.name!r} was dropped",
+            model=route.name,
+            reasons=reasons,
+            remedy=remedy,
+        )
+
+
+def model_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
+    """The names a caller gave: none, one, or several in order of wish. Raises InvalidInputError."""
+    if given is None:
+        return ()
+    names = (given,) if isinstance(given, str) else tuple(given)
+    for name in names:
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidInputError("a model name is empty or no text", field="model")
+    if not names:
+        raise InvalidInputError("no model was named", field="model")
+    return tuple(name.strip() for name in names)
+
+
+def _joined(texts: Sequence[str], routes: Sequence[Route]) -> Route:
+    """The routes of several wished models as one; a candidate stands in it once."""
+    seen: set[object] = set()
+    found: list[Candidate] = []
+    for wish, route in enumerate(routes):
+        for candidate in route.candidates:
+            if candidate.key not in seen:
+                seen.add(candidate.key)
+                found.append(Candidate(candidate.model, candidate.why, wish))
+    dropped: tuple[Dropped, ...] = tuple(drop for route in routes for drop in route.dropped)
+    return Route(", ".join(texts), tuple(found), dropped)

@@ -1,0 +1,291 @@
+"""Finding, loading and quarantining plugins.
+
+Finding reads metadata only and imports no plugin. Each entry point is loaded alone, in a daemon thread of
+its own with a time limit: an import that loops for ever, exits or crashes sets that one plugin aside, with
+a reason and a remedy, and harms nobody else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+import anyio.to_thread
+import pluggy
+from attrs import define, field, frozen
+
+from plugmux.cache import Cache
+from plugmux.errors import PluginError
+from plugmux.hooks import PROJECT, Hooks
+from plugmux.models import Auth, Model
+from plugmux.settings import Instance, Settings
+from plugmux.versions import required_range, satisfies
+
+__all__ = ["Found", "Plugin", "Registry", "find"]
+
+PLUGINS = "plugmux"
+EXTENSIONS = "plugmux.extensions"
+LOAD_SECONDS = 10.0
+VERDICT_SECONDS = 30 * 24 * 3600.0
+
+KNOWN_DISTRIBUTIONS = {
+    "hf-inference": "plugmux-hf-inference",
+    "hf-chat": "plugmux-hf-chat",
+    "hf-media": "plugmux-hf-media",
+    "hf-space": "plugmux-hf-space",
+}
+
+
+@frozen(kw_only=True)
+class Found:
+    """An entry point as its metadata tells it. `problem` is why it will not be loaded."""
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+    entry_point: Any = field(repr=False, eq=False)
+    problem: str | None = None
+    remedy: str = ""
+
+
+def find(own_version: str, *, entry_points: Any = None) -> tuple[dict[str, Found], dict[str, Found]]:
+    """All providers and all extensions by name, without importing any."""
+    if entry_points is None:
+        import importlib_metadata
+
+        entry_points = importlib_metadata.entry_points()
+    plugins = _by_name(entry_points.select(group=PLUGINS), own_version)
+    extensions = _by_name(entry_points.select(group=EXTENSIONS), own_version)
+    return plugins, extensions
+
+
+def _by_name(entry_points: Iterable[Any], own_version: str) -> dict[str, Found]:
+    found: dict[str, Found] = {}
+    for entry_point in entry_points:
+        one = _found(entry_point, own_version)
+        other = found.get(one.name)
+        if other is None or other.distribution == one.distribution:
+            found[one.name] = other or one
+            continue
+        problem = f"two distributions bring it: {other.distribution} and {one.distribution}"
+        found[one.name] = Found(
+            name=one.name,
+            target=one.target,
+            distribution=f"{other.distribution}, {one.distribution}",
+            version="",
+            entry_point=None,
+            problem=problem,
+            remedy=f"uninstall one: plugmux uninstall {one.distribution}",
+        )
+    return found
+
+
+def _found(entry_point: Any, own_version: str) -> Found:
+    distribution = entry_point.dist
+    name = distribution.name if distribution else "?"
+    wanted = required_range(distribution.requires or ()) if distribution else None
+    problem, remedy = None, ""
+    if wanted is not None and not satisfies(own_version, wanted):
+        problem = f"{name} wants plugmux{wanted}, and this is plugmux {own_version}"
+        remedy = f"pip install --upgrade plugmux {name}"
+    return Found(
+        name=entry_point.name,
+        target=entry_point.value,
+        distribution=name,
+        version=distribution.version if distribution else "",
+        entry_point=entry_point,
+        problem=problem,
+        remedy=remedy,
+    )
+
+
+@frozen(eq=False)
+class Plugin:
+    """A loaded plugin: `hook` calls its implementations, extensions around them."""
+
+    found: Found
+    target: Any = field(repr=False)
+    hook: Any = field(repr=False)
+
+    @property
+    def static_models(self) -> Sequence[Model]:
+        return tuple(getattr(self.target, "static_models", ()))
+
+    @property
+    def default_auth(self) -> Auth:
+        return Auth(getattr(self.target, "default_auth", Auth.OPTIONAL))
+
+    @property
+    def credential_per_model(self) -> bool:
+        """Whether `authenticate` wants to be asked for each model anew (`session.model` says which)."""
+        return bool(getattr(self.target, "credential_per_model", False))
+
+
+@define(kw_only=True)
+class Registry:
+    """The plugins of one client: what is there, what is loaded, what was set aside and why."""
+
+    settings: Settings
+    found: dict[str, Found]
+    extensions: dict[str, Found] = field(factory=dict)
+    load_seconds: float = LOAD_SECONDS
+    problems: dict[str, PluginError] = field(factory=dict)
+    _cache: Cache
+    _loaded: dict[str, Plugin] = field(factory=dict)
+    _extension_targets: list[tuple[str, Any]] | None = None
+    _gates: dict[str, threading.Lock] = field(factory=dict)
+    _extension_gate: threading.Lock = field(factory=threading.Lock)
+
+    def instances(self) -> dict[str, Instance]:
+        """Every provider by name: installed plugins unconfigured, and the configured instances."""
+        plain = {name: Instance(name=name, plugin=name) for name in self.found}
+        named = plain | dict(self.settings.instances)
+        return {name: one for name, one in named.items() if name not in self.settings.disabled}
+
+    def plugin_of(self, provider: str) -> Found:
+        """What is known of a provider's plugin. Raises PluginError if it is not installed."""
+        instance = self.instances().get(provider)
+        name = instance.plugin if instance else provider
+        if name not in self.found:
+            distribution = KNOWN_DISTRIBUTIONS.get(name, f"plugmux-{name}")
+            raise PluginError("is not installed", plugin=name, remedy=f"pip install {distribution}")
+        return self.found[name]
+
+    async def load(self, provider: str) -> Plugin:
+        """The plugin of a provider, imported now if need be. Raises PluginError, always the same one."""
+        found = self.plugin_of(provider)
+        if found.name in self._loaded:
+            return self._loaded[found.name]
+        return await anyio.to_thread.run_sync(self._load, found, abandon_on_cancel=True)
+
+    def loaded(self, provider: str) -> Plugin | None:
+        """The plugin of a provider if it is loaded already."""
+        try:
+            return self._loaded.get(self.plugin_of(provider).name)
+        except PluginError:
+            return None
+
+    def verdict(self, name: str) -> str | None:
+        """What became of a plugin when it was last loaded, in this process or an earlier one."""
+        if name in self.problems:
+            return str(self.problems[name])
+        if name in self._loaded:
+            return "ok"
+        found = self.found.get(name)
+        said = self._cache.get(f"verdict {name} {found.version if found else ''}")
+        return said if isinstance(said, str) else None
+
+    def _load(self, found: Found) -> Plugin:
+        with self._gates.setdefault(found.name, threading.Lock()):
+            if found.name in self._loaded:
+                return self._loaded[found.name]
+            if found.name in self.problems:
+                raise self.problems[found.name]
+            try:
+                plugin = self._assemble(found, self._import(found))
+            except PluginError as error:
+                self.problems[found.name] = error
+                self._remember(found, str(error))
+                raise
+            self._loaded[found.name] = plugin
+            self._remember(found, "ok")
+            return plugin
+
+    def _remember(self, found: Found, verdict: str) -> None:
+        key = f"verdict {found.name} {found.version}"
+        if self._cache.get(key) != verdict:
+            self._cache.put(key, verdict, seconds=VERDICT_SECONDS)
+
+    def _import(self, found: Found) -> Any:
+        """Import in a daemon thread, so that an endless import costs the time limit and no more."""
+        if found.problem is not None:
+            raise PluginError(found.problem, plugin=found.name, remedy=found.remedy)
+        outcome: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                outcome.set_result(found.entry_point.load())
+            except BaseException as error:  # noqa: BLE001  SystemExit at import must end here too
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, name=f"plugmux-load-{found.name}", daemon=True).start()
+        try:
+            return outcome.result(self.load_seconds)
+        except FutureTimeoutError as error:
+            if outcome.done():
+                raise _failed(found, error) from error
+            raise PluginError(
+                f"its import did not end within {self.load_seconds:g} s",
+                plugin=found.name,
+                remedy=f"PLUGMUX_DISABLE={found.name} blocks it",
+            ) from None
+        except BaseException as error:
+            raise _failed(found, error) from error
+
+    def _assemble(self, found: Found, target: Any) -> Plugin:
+        manager = pluggy.PluginManager(PROJECT)
+        manager.add_hookspecs(Hooks)
+        _register(manager, target, found)
+        if not manager.hook.create_stream.get_hookimpls():
+            raise PluginError(
+                "it has no create_stream hook",
+                plugin=found.name,
+                remedy=f"tell its author; {found.target} is not a provider",
+            )
+        for name, extension in self._load_extensions():
+            try:
+                _register(manager, extension, self.extensions[name])
+            except PluginError as error:
+                self.problems[name] = error
+                manager.unregister(extension)
+        return Plugin(found, target, manager.hook)
+
+    def _load_extensions(self) -> list[tuple[str, Any]]:
+        with self._extension_gate:
+            if self._extension_targets is None:
+                self._extension_targets = list(self._import_extensions())
+            return self._extension_targets
+
+    def _import_extensions(self) -> Iterator[tuple[str, Any]]:
+        for name, found in self.extensions.items():
+            if name in self.settings.disabled:
+                continue
+            try:
+                yield name, self._import(found)
+            except PluginError as error:
+                self.problems[name] = error
+
+
+def _register(manager: pluggy.PluginManager, target: Any, found: Found) -> None:
+    try:
+        manager.register(target, name=found.name)
+        manager.check_pending()
+        _check_wrappers(manager, target)
+    except Exception as error:
+        raise PluginError(
+            f"its hooks do not fit: {' '.join(str(error).split())[:300]}",
+            plugin=found.name,
+            remedy="see the hook specifications in plugmux.hooks, or update it",
+        ) from error
+
+
+def _check_wrappers(manager: pluggy.PluginManager, target: Any) -> None:
+    for caller in manager.get_hookcallers(target) or ():
+        for implementation in caller.get_hookimpls():
+            wraps = implementation.wrapper or implementation.hookwrapper
+            if implementation.plugin is target and wraps and caller.name != "create_stream":
+                raise ValueError(f"only create_stream may be wrapped, not {caller.name}")
+
+
+def _failed(found: Found, error: BaseException) -> PluginError:
+    reason = f"importing {found.target} raised {type(error).__name__}"
+    said = " ".join(str(error).split())[:300]
+    if isinstance(error, ModuleNotFoundError):
+        remedy = f"pip install --upgrade --force-reinstall {found.distribution}"
+    else:
+        remedy = f"update or uninstall it: plugmux uninstall {found.distribution}"
+    return PluginError(f"{reason}: {said}" if said else reason, plugin=found.name, remedy=remedy)

@@ -1,0 +1,218 @@
+"""What one client keeps: plugins, the model map, credentials, connections, health.
+
+Nothing here runs by itself: no task, no thread of its own. A runtime belongs to the event loop of its
+first use; the client makes a new one when it is used on another loop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import anyio
+from attrs import define, field
+
+from plugmux.cache import Cache
+from plugmux.catalog import Catalog
+from plugmux.credentials import Credential
+from plugmux.errors import PluginError, PlugmuxError, ProviderError
+from plugmux.guard import isolated
+from plugmux.health import Health
+from plugmux.http import Http
+from plugmux.models import Model
+from plugmux.plugins import Plugin, Registry, find
+from plugmux.requests import Limits
+from plugmux.session import Resources, Session
+from plugmux.settings import Settings
+from plugmux.transport import Stopwatch, Transport, TransportFactory
+
+__all__ = ["Clocks", "Runtime"]
+
+AUTHENTICATE_SECONDS = 10.0
+HOOK_LIMITS = Limits(first_sign=5.0, idle=5.0, total=10.0)
+
+
+@define(kw_only=True)
+class Clocks:
+    """Time and chance, as arguments: every rule can be tested without waiting."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    jitter: Callable[[], float] = random.random
+
+
+@define(kw_only=True, eq=False)
+class Runtime:
+    """The parts of one client on one event loop."""
+
+    settings: Settings
+    token: str | None = field(default=None, repr=False)
+    registry: Registry
+    transport: Transport
+    health: Health
+    clocks: Clocks
+    resources: Resources = field(factory=Resources)
+    catalog: Catalog = field(init=False)
+    _credentials: dict[tuple[str, str], Credential | None] = field(factory=dict, repr=False)
+    _authenticating: dict[tuple[str, str], anyio.Lock] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        self.catalog = Catalog(
+            registry=self.registry,
+            cache=self.cache("models"),
+            ask=self.ask_models,
+            cache_key=self._listing_key,
+            aliases=self.settings.aliases,
+            clock=self.clocks.wall,
+        )
+
+    @classmethod
+    def make(
+        cls,
+        settings: Settings,
+        *,
+        token: str | None = None,
+        clocks: Clocks | None = None,
+        health: Health | None = None,
+        entry_points: Any = None,
+        transport_factory: TransportFactory | None = None,
+    ) -> Runtime:
+        """A runtime for these settings. `entry_points` and `transport_factory` are for tests."""
+        own = version("plugmux")
+        clocks = clocks or Clocks()
+        plugins, extensions = find(own, entry_points=entry_points)
+        folder = settings.cache_folder
+        registry = Registry(
+            settings=settings,
+            found=plugins,
+            extensions=extensions,
+            cache=Cache(folder / "plugins" if folder else None),
+        )
+        transport = Transport(factory=transport_factory, user_agent=f"plugmux/{own}")
+        return cls(
+            settings=settings,
+            token=token,
+            registry=registry,
+            transport=transport,
+            health=health or Health(clocks.monotonic),
+            clocks=clocks,
+        )
+
+    def cache(self, name: str) -> Cache:
+        folder = self.settings.cache_folder
+        return Cache(folder / name if folder else None, clock=self.clocks.wall)
+
+    def session(
+        self,
+        provider: str,
+        *,
+        limits: Limits = HOOK_LIMITS,
+        credential: Credential | None = None,
+        model: Model | None = None,
+        token: str | None = None,
+    ) -> Session:
+        """A session for one call of a hook."""
+        watch = Stopwatch(limits, self.clocks.monotonic)
+        return Session(
+            provider=provider,
+            settings=self.settings.for_provider(provider),
+            http=Http(self.transport, watch, credential),
+            cache=self.cache(f"provider-{provider}"),
+            credential=credential,
+            token=token or self.token,
+            model=model,
+            limits=limits,
+            watch=watch,
+            transport=self.transport,
+            environ=self.settings.environ,
+            home=self.settings.home,
+            resources=self.resources,
+        )
+
+    async def credential(
+        self,
+        provider: str,
+        *,
+        model: Model | None = None,
+        token: str | None = None,
+        challenge: ProviderError | None = None,
+    ) -> Credential | None:
+        """The provider's credential, found once and renewed on a challenge. Raises PlugmuxError."""
+        plugin = await self.registry.load(provider)
+        if token is not None:
+            return await self._authenticate(plugin, provider, model, token, challenge)
+        key = provider, model.id if model and plugin.credential_per_model else ""
+        async with self._authenticating.setdefault(key, anyio.Lock()):
+            if key not in self._credentials or challenge is not None:
+                found = await self._authenticate(plugin, provider, model, None, challenge)
+                if challenge is not None and found is None:
+                    return None
+                self._credentials[key] = found
+            return self._credentials[key]
+
+    async def _authenticate(
+        self,
+        plugin: Plugin,
+        provider: str,
+        model: Model | None,
+        token: str | None,
+        challenge: ProviderError | None,
+    ) -> Credential | None:
+        session = self.session(provider, model=model, token=token)
+        with isolated(provider, "authenticate"), anyio.fail_after(AUTHENTICATE_SECONDS):
+            awaitable = plugin.hook.authenticate(session=session, challenge=challenge)
+            found = await awaitable if awaitable is not None else None
+        if found is not None and not isinstance(found, Credential):
+            kind = type(found).__name__
+            raise PluginError(f"authenticate gave {kind} where a Credential belongs", plugin=provider)
+        return found
+
+    async def ask_models(self, provider: str, wanted: str | None) -> Sequence[Model]:
+        """What a provider's `get_models` says. Raises PlugmuxError."""
+        plugin = await self.registry.load(provider)
+        try:
+            credential = await self.credential(provider)
+        except PlugmuxError:
+            credential = None  # public lists need none; what needs one says so itself
+        session = self.session(provider, credential=credential)
+        with isolated(provider, "get_models"):
+            awaitable = plugin.hook.get_models(session=session, wanted=wanted)
+            if awaitable is None:
+                return plugin.static_models
+            return await awaitable  # type: ignore[no-any-return]
+
+    def _listing_key(self, provider: str) -> str:
+        """Names a provider's list in the cache: by plugin version, settings, and what its credential may
+        be. The plugin is not asked, since a fresh map imports none."""
+        found = self.registry.plugin_of(provider)
+        facts = [provider, found.distribution, found.version, self.token or ""]
+        facts += [f"{k}={v}" for k, v in sorted(self.settings.for_provider(provider).items())]
+        environ = self.settings.environ
+        facts += [f"{k}={v}" for k, v in sorted(environ.items()) if k.startswith(("HF_", "HUGGING"))]
+        facts += [_age(path) for path in _credential_files(environ, self.settings.home)]
+        return f"{provider} {hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:24]}"
+
+    async def disconnect(self) -> None:
+        """Close what is open and keep what is known."""
+        await self.resources.aclose()
+        await self.transport.aclose()
+
+
+def _credential_files(environ: Mapping[str, str], home: Path) -> list[Path]:
+    hub = Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+    token = Path(environ.get("HF_TOKEN_PATH") or hub / "token").expanduser()
+    return [token, home / "credentials.json", home / "config.toml"]
+
+
+def _age(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f"{path}:{status.st_mtime_ns}:{status.st_size}"

@@ -1,0 +1,167 @@
+"""Settings: `PLUGMUX_…` environment variables over `config.toml`, read once and passed on as a value.
+
+    default_model = "openai/gpt-oss-120b"
+
+    [aliases]
+    fast = "meta-llama/Llama-3.1-8B-Instruct"
+
+    [policy]
+    order = ["my-endpoint", "hf-inference"]
+
+    [providers.my-endpoint]
+    plugin = "hf-inference"
+    base_url = "http://127.0.0.1:8000/v1"
+
+A damaged file is set aside with a word (`problems`) and never fatal. A wrong environment variable raises
+ConfigurationError, because somebody just set it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from plugmux.errors import ConfigurationError
+
+__all__ = ["Instance", "Settings"]
+
+RESERVED = frozenset(
+    {"PLUGMUX_HOME", "PLUGMUX_DISABLE", "PLUGMUX_CONFIG", "PLUGMUX_INSTANCES", "PLUGMUX_MODEL"}
+)
+
+
+@frozen(kw_only=True)
+class Instance:
+    """A named provider: a plugin with settings of its own."""
+
+    name: str
+    plugin: str
+    settings: Mapping[str, Any] = field(factory=dict, repr=False)
+
+
+@frozen(kw_only=True)
+class Settings:
+    """All settings of one client. `load` reads them; tests and tools may build them."""
+
+    home: Path
+    cache_folder: Path | None
+    config_path: Path
+    environ: Mapping[str, str] = field(factory=dict, repr=False)
+    default_model: str | None = None
+    disabled: frozenset[str] = frozenset()
+    instances: Mapping[str, Instance] = field(factory=dict)
+    aliases: Mapping[str, str] = field(factory=dict)
+    policy: Mapping[str, Any] = field(factory=dict)
+    providers: Mapping[str, Mapping[str, Any]] = field(factory=dict, repr=False)
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read the environment and the configuration file."""
+        environ = dict(os.environ if environ is None else environ)
+        home = _home(environ)
+        config_path = Path(environ.get("PLUGMUX_CONFIG") or home / "config.toml")
+        file, problems = _read(config_path)
+        providers = dict(_table(file, "providers", problems))
+        instances = _file_instances(providers, problems) | _environ_instances(environ)
+        return cls(
+            home=home,
+            cache_folder=_cache_folder(environ, home),
+            config_path=config_path,
+            environ=environ,
+            default_model=environ.get("PLUGMUX_MODEL") or file.get("default_model"),
+            disabled=frozenset(_split(environ.get("PLUGMUX_DISABLE", ""))),
+            instances=instances,
+            aliases=_table(file, "aliases", problems),
+            policy=_table(file, "policy", problems),
+            providers=providers,
+            problems=tuple(problems),
+        )
+
+    def for_provider(self, name: str) -> dict[str, Any]:
+        """A provider's settings by lower-case name: the environment over the configuration file."""
+        merged = dict(self.providers.get(name, {}))
+        merged.pop("plugin", None)
+        if name in self.instances:
+            merged |= self.instances[name].settings
+        prefix = "PLUGMUX_" + re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_"
+        for variable, value in self.environ.items():
+            if variable.startswith(prefix) and variable not in RESERVED and value:
+                merged[variable.removeprefix(prefix).lower()] = value
+        return merged
+
+
+def _home(environ: Mapping[str, str]) -> Path:
+    if environ.get("PLUGMUX_HOME"):
+        return Path(environ["PLUGMUX_HOME"]).expanduser()
+    base = environ.get("XDG_CONFIG_HOME") or (environ.get("APPDATA") if os.name == "nt" else None)
+    return (Path(base) if base else _user_home() / ".config") / "plugmux"
+
+
+def _cache_folder(environ: Mapping[str, str], home: Path) -> Path:
+    if environ.get("PLUGMUX_HOME"):
+        return home / "cache"
+    base = environ.get("XDG_CACHE_HOME") or (environ.get("LOCALAPPDATA") if os.name == "nt" else None)
+    return (Path(base) if base else _user_home() / ".cache") / "plugmux"
+
+
+def _user_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError as error:
+        raise ConfigurationError("there is no home folder; set PLUGMUX_HOME") from error
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, []
+    except OSError as error:
+        return {}, [f"cannot read {path}: {error.strerror}; it is left out"]
+    import tomllib
+
+    try:
+        return tomllib.loads(content.decode("utf-8-sig")), []
+    except ValueError as error:
+        return {}, [f"{path} is not valid TOML ({error}); it is left out"]
+
+
+def _table(file: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+    value = file.get(name, {})
+    if not isinstance(value, dict):
+        problems.append(f"[{name}] in the configuration file is not a table; it is left out")
+        return {}
+    return value
+
+
+def _file_instances(providers: dict[str, Any], problems: list[str]) -> dict[str, Instance]:
+    found = {}
+    for name, value in list(providers.items()):
+        if not isinstance(value, dict):
+            problems.append(f"[providers.{name}] in the configuration file is not a table; it is left out")
+            del providers[name]
+        elif isinstance(value.get("plugin"), str):
+            found[name] = Instance(name=name, plugin=value["plugin"])
+    return found
+
+
+def _environ_instances(environ: Mapping[str, str]) -> dict[str, Instance]:
+    """`PLUGMUX_INSTANCES="local=hf-inference@http://127.0.0.1:8000/v1"`, several by blanks or commas."""
+    found = {}
+    for item in _split(environ.get("PLUGMUX_INSTANCES", "")):
+        match = re.fullmatch(r"([\w.-]+)=([\w.-]+)(?:@(\S+))?", item)
+        if match is None:
+            raise ConfigurationError(f"PLUGMUX_INSTANCES: {item!r} is not of the form name=plugin@URL")
+        name, plugin, url = match.groups()
+        found[name] = Instance(name=name, plugin=plugin, settings={"base_url": url} if url else {})
+    return found
+
+
+def _split(text: str) -> list[str]:
+    return [part for part in re.split(r"[,\s]+", text) if part]
