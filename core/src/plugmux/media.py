@@ -32,6 +32,9 @@ class Spool:
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=SPOOL_LIMIT)  # noqa: SIM115
         self.size = 0
 
+    def __del__(self) -> None:
+        self._file.close()  # "removed with the last reference" is meant so: without, Python warns
+
     def write(self, chunk: bytes) -> None:
         self.size += self._file.write(chunk)
 
