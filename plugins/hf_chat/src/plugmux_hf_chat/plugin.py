@@ -1,0 +1,5 @@
+class ChatUI:
+    pass
+
+
+plugin = cohere = ChatUI()
