@@ -20,7 +20,6 @@ import nox
 ROOT = Path(__file__).parent
 MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
 PYTHONS = ["3.11", "3.12", "3.13"]
-CORE_EXTRAS = "cli,sandbox"
 TEST_TOOLS = ["pytest", "hypothesis", "trio"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
 TESTS = ["tests", "--ignore=tests/packaging"]
@@ -114,8 +113,14 @@ def _requirement(member: Path, wheels: Path) -> str:
     project = _project(member)
     name = project["name"]
     wheel = wheels / f"{name.replace('-', '_')}-{project['version']}-py3-none-any.whl"
-    extras = f"[{CORE_EXTRAS}]" if name == "plugmux" else ""
-    return f"{name}{extras} @ {wheel.as_uri()}"
+    return f"{name}[{','.join(_extras(project))}] @ {wheel.as_uri()}"
+
+
+def _extras(project: dict) -> list[str]:
+    """The extras that bring something new: not those that name our members, and not another transport."""
+    extras = project.get("optional-dependencies", {})
+    ours = {name for name, lines in extras.items() if any(line.startswith("plugmux") for line in lines)}
+    return sorted(extras.keys() - ours - {"fast"})
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import email
 import os
 import re
@@ -48,6 +49,12 @@ class Wheel:
 
     def metadata(self) -> Message:
         return email.message_from_string(self.text(".dist-info/METADATA"))
+
+    def entry_points(self, group: str) -> set[str]:
+        """The names that this distribution brings to a group."""
+        parser = configparser.ConfigParser(delimiters=("=",))
+        parser.read_string(self.text(".dist-info/entry_points.txt"))
+        return set(parser[group])
 
 
 @frozen
