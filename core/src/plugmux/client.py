@@ -75,11 +75,16 @@ class AsyncStream:
         unless the policy says otherwise; after a Reset the text starts over."""
         from plugmux.events import Text
 
-        self._takes_back = False
+        self.give_for_good()
         async with aclosing(self):
             async for event in self:
                 if isinstance(event, Text):
                     yield event.text
+
+    def give_for_good(self) -> None:
+        """Say before reading that what is shown cannot be taken back: a broken answer is then an error
+        by default, not a fresh start."""
+        self._takes_back = False
 
     async def until_done(self) -> Completion:
         """Read to the end and return the completion."""
