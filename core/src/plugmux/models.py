@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
+from typing import Any
 
 from attrs import field, frozen
 from attrs.validators import instance_of
@@ -76,7 +77,15 @@ def _option_names(names: Iterable[str] | None) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
-def _capabilities(given: Mapping[str, bool]) -> dict[Capability, bool]:
+def _word_set(words: Iterable[str]) -> frozenset[str]:
+    return frozenset(words)
+
+
+def _word_tuple(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(words)
+
+
+def _capabilities(given: Mapping[Any, bool]) -> dict[Capability, bool]:
     return {Capability(name): bool(answer) for name, answer in given.items()}
 
 
@@ -109,7 +118,7 @@ class Model:
     remote_id: str = field(default="")
     upstream: str | None = None
     tasks: tuple[Task, ...] = field(default=(Task.CONVERSATIONAL,), converter=_tasks)
-    inputs: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    inputs: frozenset[str] = field(default=frozenset(), converter=_word_set)
     options: frozenset[str] | None = field(default=None, converter=_option_names)
     capabilities: Mapping[Capability, bool] = field(factory=dict, converter=_capabilities, hash=False)
     context_length: int | None = None
@@ -117,11 +126,11 @@ class Model:
     auth: Auth = field(default=Auth.REQUIRED, converter=Auth)
     account: str | None = None
     gated: bool = False
-    aliases: tuple[str, ...] = field(default=(), converter=tuple)
+    aliases: tuple[str, ...] = field(default=(), converter=_word_tuple)
     default: bool = False
     asleep: bool = False
     reserve: bool = False
-    selectors: frozenset[str] = field(default=frozenset(), converter=frozenset)
+    selectors: frozenset[str] = field(default=frozenset(), converter=_word_set)
     latency: float | None = None
     throughput: float | None = None
     listed: bool = True
