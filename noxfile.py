@@ -21,6 +21,9 @@ ROOT = Path(__file__).parent
 MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
 PYTHONS = ["3.11", "3.12", "3.13"]
 TEST_TOOLS = ["pytest", "hypothesis", "trio"]
+GRADIO = ["gradio==6.31.0", "gradio_client==2.7.2"]
+HUB = ["huggingface_hub==2.4.0"]
+BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
 TESTS = ["tests", "--ignore=tests/packaging"]
 
@@ -178,7 +181,12 @@ def _uv(session: nox.Session) -> str:
 
 def _test_environment(session: nox.Session) -> dict[str, str]:
     """What tests of some members want to find; each skips, and says so, where it is not given."""
-    return {}
+    found = {
+        "PLUGMUX_TEST_GRADIO_PYTHON": str(_side_environment(session, "gradio", *GRADIO)),
+        "PLUGMUX_TEST_HUB_PYTHON": str(_side_environment(session, "hub", *HUB)),
+        "PLUGMUX_TEST_CHROMIUM": next(filter(None, map(shutil.which, BROWSERS)), ""),
+    }
+    return {name: value for name, value in found.items() if value and name not in os.environ}
 
 
 def _lowest_versions() -> list[str]:

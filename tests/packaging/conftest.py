@@ -107,16 +107,16 @@ def environment(
         if names not in made:
             folder = tmp_path_factory.mktemp("environment")
             venv.create(folder, with_pip=False, symlinks=True)
+            _install(folder, [str(wheels[name].path) for name in names])
             made[names] = Environment(folder)
-            _install(made[names], [str(wheels[name].path) for name in names])
         return made[names]
 
     return make
 
 
-def _install(environment: Environment, files: list[str]) -> None:
+def _install(folder: Path, files: list[str]) -> None:
     uv = os.environ.get("PLUGMUX_TEST_UV")
-    python = ["--python", str(environment.python)]
+    python = ["--python", str(folder / "bin" / "python")]
     pip = [uv, "pip", "install", *python] if uv else [sys.executable, "-m", "pip", *python, "install"]
     command = [*pip, "--quiet", "-c", str(ROOT / "constraints.txt"), *files]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
