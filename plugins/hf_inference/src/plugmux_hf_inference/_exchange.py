@@ -1,0 +1,104 @@
+"""One request and its answer: sent, mended if the server names what it refuses, decoded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from typing import Protocol
+
+import anyio
+from attrs import frozen
+
+from plugmux.decoding import EventStreamDecoder
+from plugmux.errors import MalformedResponseError, ProviderError
+from plugmux.events import Event, FinishReason
+from plugmux.http import EventSource, Http, Response
+from plugmux.huggingface.failures import error_of
+from plugmux_hf_inference._wire import Sending
+
+__all__ = ["Decoder", "Exchange"]
+
+STRAGGLERS = 2.0
+"""Seconds that the rest of a stream may take after the finish reason."""
+MENDS = 2
+
+
+class Decoder(Protocol):
+    """What an exchange needs of a decoder: see `ChatDecoder`."""
+
+    finish_reason: FinishReason | None
+    done: bool
+
+    def feed(self, data: bytes) -> Sequence[Event]: ...
+    def end(self) -> Sequence[Event]: ...
+    def whole(self, body: bytes) -> Sequence[Event]: ...
+
+
+@frozen(kw_only=True)
+class Exchange:
+    """A POST whose answer is events. `mend` gives the request without what an error refuses, or None."""
+
+    http: Http
+    url: str
+    decoder: Callable[[EventSource], Decoder]
+    mend: Callable[[Sending, ProviderError], Sending | None]
+
+    async def run(self, sending: Sending) -> AsyncGenerator[Event, None]:
+        """The events of the answer. A refused request is mended while nothing was answered yet."""
+        mends = 0
+        while True:
+            for notice in sending.notices:
+                yield notice
+            answered = False
+            try:
+                async with aclosing(self._once(sending)) as events:
+                    async for event in events:
+                        answered = True
+                        yield event
+                return
+            except ProviderError as error:
+                mended = None if answered or mends == MENDS else self.mend(sending, error)
+                if mended is None:
+                    raise
+            sending, mends = mended, mends + 1
+
+    async def _once(self, sending: Sending) -> AsyncGenerator[Event, None]:
+        async with self.http.events(
+            "POST", self.url, json=sending.body, headers=sending.headers, error=error_of
+        ) as source:
+            decoder = self.decoder(source)
+            if not source.is_stream:
+                for event in _events_of_body(await source.read(), decoder):
+                    yield event
+                return
+            async for sent in source:
+                for event in decoder.feed(sent.data):
+                    yield event
+                if decoder.finish_reason is not None:
+                    source.linger(STRAGGLERS)
+                if decoder.done:
+                    await _drain(source)
+                    break
+            for event in decoder.end():
+                yield event
+
+
+async def _drain(source: EventSource) -> None:
+    """Read to the end of the body if it is there already, so that the connection can be used again."""
+    with anyio.move_on_after(0.05):
+        async for _ in source:
+            pass
+
+
+def _events_of_body(answer: Response, decoder: Decoder) -> Sequence[Event]:
+    """Events of a whole body: one JSON object, or an event stream under another label."""
+    start = answer.content[:16].lstrip()
+    if start.startswith((b"data:", b"event:", b":")):
+        stream = EventStreamDecoder()
+        sent = [*stream.feed(answer.content), *stream.flush()]
+        return [*(event for one in sent for event in decoder.feed(one.data)), *decoder.end()]
+    if start.startswith(b"<"):
+        raise MalformedResponseError(
+            f"an HTML page instead of an answer: {answer.text[:200].strip()}", status=answer.status
+        )
+    return decoder.whole(answer.content)

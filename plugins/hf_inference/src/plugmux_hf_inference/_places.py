@@ -1,0 +1,86 @@
+"""Where requests go, and which credential may go there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from plugmux.credentials import Credential, origin_of
+from plugmux.errors import ConfigurationError
+from plugmux.huggingface import tokens
+from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
+
+if TYPE_CHECKING:
+    from plugmux.errors import ProviderError
+    from plugmux.session import Session
+
+__all__ = ["Place", "credential_of", "place_of"]
+
+
+@frozen(kw_only=True)
+class Place:
+    """One service: the router, or a server of the user's own (`is_own`).
+
+    `api` is the URL that ends in `/v1` or its like, `root` what TGI's routes are appended to.
+    """
+
+    api: str
+    root: str
+    endpoints: Endpoints
+    is_own: bool
+    headers: Mapping[str, str]
+
+    def chat_url(self) -> str:
+        return f"{self.api}/chat/completions"
+
+    def models_url(self) -> str:
+        return f"{self.api}/models"
+
+
+def place_of(session: Session) -> Place:
+    """The place that the session's provider is configured for.
+
+    Raises ConfigurationError, or ConnectionFailedError when `HF_HUB_OFFLINE` forbids it.
+    """
+    endpoints = Endpoints.load(session.settings, session.environ)
+    base = _base_url(session.settings)
+    api = base or f"{endpoints.router}/v1"
+    endpoints.require_online(api)
+    headers = {} if base and not _is_ours(base, endpoints) else bill_to_headers(session.settings)
+    root = api.removesuffix("/v1") if base else endpoints.router
+    return Place(api=api, root=root, endpoints=endpoints, is_own=bool(base), headers=headers)
+
+
+def credential_of(session: Session, challenge: ProviderError | None = None) -> Credential | None:
+    """The Hub token for the router; for a foreign `base_url` only a token from its own settings."""
+    endpoints = Endpoints.load(session.settings, session.environ)
+    base = _base_url(session.settings)
+    if base is None or _is_ours(base, endpoints):
+        return tokens.credential_of(session, challenge)
+    token = session.settings.get("api_key") or session.settings.get("token")
+    if not isinstance(token, str) or challenge is not None:
+        return None
+    source = f"the settings of {session.provider}"
+    return Credential.bearer(token, origins=[base], source=source, account=session.provider)
+
+
+def _is_ours(base: str, endpoints: Endpoints) -> bool:
+    """Whether the URL is the router's or the Hub's: the Hub token is made for these."""
+    return origin_of(base) in {origin_of(url) for url in endpoints.origins}
+
+
+def _base_url(settings: Mapping[str, Any]) -> str | None:
+    """The setting, up to and with `/v1`, which is added to a bare host."""
+    given = str(settings.get("base_url") or "").strip()
+    if not given:
+        return None
+    parts = urlsplit(given)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"base_url: {given!r} is not an http or https URL with a host")
+    url = given.partition("?")[0].rstrip("/")
+    for tail in ("/chat/completions", "/completions", "/models"):
+        url = url.removesuffix(tail)
+    return url if urlsplit(url).path.strip("/") else f"{url.rstrip('/')}/v1"

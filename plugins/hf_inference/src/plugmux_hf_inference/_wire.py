@@ -1,0 +1,122 @@
+"""The chat request: what a `Request` becomes on the wire, and how a refused one may be mended. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from plugmux.errors import ContextLengthError, ProviderError
+from plugmux.events import Notice
+from plugmux.messages import Message
+from plugmux.requests import Request
+from plugmux_hf_inference._static import CHAT_OPTIONS
+
+__all__ = ["Sending", "chat_sending", "mend", "messages_of", "notices_of"]
+
+
+@frozen(kw_only=True)
+class Sending:
+    """A JSON body to post, and what must be said about it."""
+
+    body: dict[str, Any]
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    notices: tuple[Notice, ...] = ()
+
+
+_PLAIN = (
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "tool_choice",
+    "response_format",
+    "reasoning_effort",
+)
+
+
+def chat_sending(request: Request) -> Sending:
+    """The body of `/chat/completions`.
+
+    `model` stands first: the router reads it from the first bytes (by both official clients' source).
+    """
+    options = request.options
+    body: dict[str, Any] = {"model": request.model.remote_id, "messages": messages_of(request)}
+    body |= {"stream": True, "stream_options": {"include_usage": True}}
+    body |= {name: value for name in _PLAIN if (value := getattr(options, name)) is not None}
+    if options.stop is not None:
+        body["stop"] = list(options.stop)
+    if options.tools is not None:
+        body["tools"] = [dict(tool) for tool in options.tools]
+    body |= options.extra_body or {}
+    return Sending(
+        body=body,
+        headers=dict(options.extra_headers or {}),
+        notices=notices_of(request, CHAT_OPTIONS),
+    )
+
+
+def messages_of(request: Request) -> list[dict[str, Any]]:
+    """The messages in OpenAI's shape; the option `image` joins the last user message."""
+    messages = [message.to_dict() for message in request.messages]
+    if request.options.image is not None:
+        part = {"type": "image_url", "image_url": {"url": request.options.image.data_url}}
+        _attach(messages, part)
+    return messages
+
+
+def notices_of(request: Request, taken: frozenset[str]) -> tuple[Notice, ...]:
+    """One notice for each option that was given and is not among `taken`."""
+    return tuple(
+        Notice(code="option-ignored", option=name, message=f"{name} cannot be sent to this model")
+        for name in request.options.given()
+        if name not in taken
+    )
+
+
+def _attach(messages: list[dict[str, Any]], part: dict[str, Any]) -> None:
+    for message in reversed(messages):
+        if message["role"] == "user":
+            content = message["content"]
+            parts = content if isinstance(content, list) else [{"type": "text", "text": content or ""}]
+            message["content"] = [*parts, part]
+            return
+    messages.append(Message(role="user", content=(part,)).to_dict())
+
+
+def mend(sending: Sending, error: ProviderError) -> Sending | None:
+    """The request without what the server refused, or None if nothing can be done.
+
+    Mended are: a server that cannot stream (recorded), or knows no `stream_options`; an answer's length
+    that does not fit beside the prompt (recorded).
+    """
+    body = sending.body
+    if error.status not in (400, 413, 422):
+        return None
+    if isinstance(error, ContextLengthError):
+        return _with_fewer_tokens(sending, error, "max_tokens")
+    if "stream_options" in error.message and "stream_options" in body:
+        return evolve(sending, body={k: v for k, v in body.items() if k != "stream_options"}, notices=())
+    if "stream" in error.message and "not supported" in error.message and body.get("stream"):
+        whole = {k: v for k, v in body.items() if k != "stream_options"} | {"stream": False}
+        return evolve(sending, body=whole, notices=())
+    return None
+
+
+def _with_fewer_tokens(sending: Sending, error: ContextLengthError, name: str) -> Sending | None:
+    wanted = sending.body.get(name)
+    room = room_of(error)
+    if room is None or not isinstance(wanted, int) or wanted <= room:
+        return None
+    said = f"{name} lowered from {wanted} to {room}: the model's window holds {error.limit} tokens"
+    notice = Notice(code="option-changed", option="max_tokens", message=said)
+    return evolve(sending, body=sending.body | {name: room}, notices=(notice,))
+
+
+def room_of(error: ContextLengthError) -> int | None:
+    """Tokens that the server's own numbers leave for the answer; None if unknown or nothing is left."""
+    if error.limit is None:
+        return None
+    room = error.limit - (error.given or 0)
+    return room if room > 0 and (error.given is not None or error.wanted is not None) else None

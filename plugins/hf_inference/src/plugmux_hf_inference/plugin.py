@@ -1,0 +1,48 @@
+"""The four hooks. Everything heavy is imported when it is first used."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import TYPE_CHECKING
+
+from plugmux.hooks import hookimpl
+from plugmux.models import Auth
+from plugmux_hf_inference._static import STATIC_MODELS
+
+if TYPE_CHECKING:
+    from plugmux.credentials import Credential
+    from plugmux.errors import ProviderError
+    from plugmux.events import Event
+    from plugmux.models import Model
+    from plugmux.requests import Request
+    from plugmux.session import Session
+
+static_models = STATIC_MODELS
+default_auth = Auth.OPTIONAL
+settings = ("api_key", "base_url", "bill_to", "hub_url", "models", "router_url", "token")
+
+
+@hookimpl
+async def get_models(session: Session, wanted: str | None) -> Sequence[Model]:
+    """The router's list, or that of the server at `base_url`; one name is looked up at the Hub as well."""
+    from plugmux_hf_inference import _discovery
+
+    if wanted is None:
+        return await _discovery.list_models(session)
+    return await _discovery.look_up(session, wanted)
+
+
+@hookimpl
+def create_stream(request: Request, session: Session) -> AsyncGenerator[Event, None]:
+    """Answer by the road that the model takes: chat, raw text generation or a picture."""
+    from plugmux_hf_inference import _roads
+
+    return _roads.road_of(request)(request, session)
+
+
+@hookimpl
+async def authenticate(session: Session, challenge: ProviderError | None) -> Credential | None:
+    """The Hub token for the router; only what its own settings name for a server at `base_url`."""
+    from plugmux_hf_inference import _places
+
+    return _places.credential_of(session, challenge)
