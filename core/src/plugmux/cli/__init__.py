@@ -1,0 +1,28 @@
+"""The command line. `main` is the script `plugmux`.
+
+Nothing heavy is imported here or before a command is chosen: `plugmux --help` costs what click costs.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+__all__ = ["main"]
+
+NEEDED = ("click", "rich")
+
+
+def main() -> int:
+    """Run the command line and return its exit code (`plugmux.cli.exits` lists them)."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        print(  # noqa: T201
+            f"plugmux: the command line needs {' and '.join(missing)}: pip install 'plugmux[cli]'",
+            file=sys.stderr,
+        )
+        return 2
+    from plugmux.cli.app import app
+
+    app(prog_name="plugmux")
+    return 0

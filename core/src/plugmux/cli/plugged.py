@@ -1,0 +1,64 @@
+"""Commands that plugins bring: entry points of the group `plugmux.commands`, each a click command.
+
+    [project.entry-points."plugmux.commands"]
+    space = "plugmux_hf_space.commands:space"
+
+Nothing is imported before its command is called; one that fails then is named, and the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from plugmux.errors import PluginError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+__all__ = ["GROUP", "PluginCommands"]
+
+GROUP = "plugmux.commands"
+
+
+class PluginCommands:
+    """The commands of installed plugins. `found` replaces what is installed."""
+
+    def __init__(self, found: Iterable[EntryPoint] | None = None) -> None:
+        points = _installed() if found is None else found
+        self._points = {point.name: point for point in reversed(list(points))}
+
+    def names(self) -> list[str]:
+        return sorted(self._points)
+
+    def origins(self) -> dict[str, str]:
+        """Which distribution each command is from."""
+        return {name: _distribution(self._points[name]) for name in self.names()}
+
+    def load(self, name: str) -> click.Command | None:
+        """The command, or None if nobody has it. Raises PluginError if it cannot be imported."""
+        point = self._points.get(name)
+        if point is None:
+            return None
+        owner = _distribution(point)
+        remedy = f"update or uninstall it: plugmux uninstall {owner}"
+        try:
+            command = point.load()
+        except (Exception, SystemExit) as error:
+            said = f"its command {name!r} cannot be imported: {type(error).__name__}: {error}"
+            raise PluginError(said, plugin=owner, remedy=remedy) from error
+        if not isinstance(command, click.Command):
+            raise PluginError(f"{point.value} is not a click command", plugin=owner, remedy=remedy)
+        return command
+
+
+def _installed() -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return entry_points(group=GROUP)
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.module.partition(".")[0]

@@ -1,0 +1,98 @@
+"""What is asked: the prompt of the arguments and of a pipe, and attachments as message parts."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from plugmux.cli.terminal import Terminal
+from plugmux.errors import InvalidInputError
+from plugmux.messages import Attachment, Message, attachment_from
+
+__all__ = ["attachment_part", "piped_text", "prompt_from", "user_message"]
+
+PATIENCE = 2.0
+"""Seconds after which a silent pipe is mentioned: it may be one that nobody will ever write to."""
+
+
+def prompt_from(argument: str | None, piped: str | None) -> str:
+    """The argument, then the piped text after a blank line. Raises InvalidInputError without either."""
+    parts = [part.strip("\n") for part in (argument, piped) if part and part.strip()]
+    if not parts:
+        raise InvalidInputError("nothing to ask: give a prompt, or pipe it in", field="PROMPT")
+    return "\n\n".join(parts)
+
+
+def piped_text(stdin: TextIO, terminal: Terminal, *, wanted: bool) -> str | None:
+    """What is piped in, or None.
+
+    A terminal or a device is not read. `wanted` says that there is no other prompt.
+    """
+    if not is_piped(stdin):
+        return None
+    if not wanted and not _has_begun(stdin):
+        terminal.note("waiting for standard input, which is open; end it with `< /dev/null` if it has none")
+    try:
+        return stdin.read()
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"not text: {error.reason}", field="standard input") from error
+
+
+def is_piped(stdin: TextIO) -> bool:
+    """Whether `stdin` is a pipe, a socket or a file."""
+    try:
+        mode = os.fstat(stdin.fileno()).st_mode
+    except (OSError, ValueError):
+        return not stdin.isatty()
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
+
+
+def _has_begun(stdin: TextIO) -> bool:
+    try:
+        ready, _, _ = select.select([stdin], [], [], PATIENCE)
+    except (OSError, ValueError):
+        return True  # nothing that can be waited for
+    return bool(ready)
+
+
+def user_message(prompt: str, attachments: Sequence[str]) -> Message:
+    """One message of the user. Raises InvalidInputError for an attachment that cannot be read."""
+    if not attachments:
+        return Message(role="user", content=prompt)
+    parts = [attachment_part(given) for given in attachments]
+    return Message(role="user", content=(*parts, {"type": "text", "text": prompt}))
+
+
+def attachment_part(given: str) -> dict[str, Any]:
+    """A message part of a path or a URL, in OpenAI's shape (`video_url`, `audio_url`: vLLM's)."""
+    attachment = attachment_from(given, field="-a")
+    kind = _kind_of(attachment)
+    if kind == "audio" and attachment.data is not None:
+        return {"type": "input_audio", "input_audio": _sound(attachment)}
+    return {"type": f"{kind}_url", f"{kind}_url": {"url": attachment.data_url}}
+
+
+def _sound(attachment: Attachment) -> dict[str, str]:
+    label, _, body = attachment.data_url.partition(",")
+    subtype = label.removeprefix("data:audio/").partition(";")[0]
+    return {"data": body, "format": {"mpeg": "mp3", "x-wav": "wav", "mp4": "m4a"}.get(subtype, subtype)}
+
+
+def _kind_of(attachment: Attachment) -> str:
+    mime_type = attachment.mime_type
+    if attachment.data is None:
+        import mimetypes
+
+        # A URL without a telling name is taken for a picture: what attachments mostly are.
+        mime_type = mimetypes.guess_type(attachment.name)[0] or "image/unknown"
+    kind = mime_type.partition("/")[0]
+    if kind not in ("image", "audio", "video"):
+        raise InvalidInputError(
+            f"{attachment.name} is {mime_type}: only pictures, sounds and films can be attached"
+            " (text can be piped in)",
+            field="-a",
+        )
+    return kind

@@ -1,0 +1,94 @@
+"""Running a command's work: one event loop, one client, and Ctrl-C that closes what is open.
+
+The first Ctrl-C cancels the work, so that every socket is closed and every server told to stop; then
+KeyboardInterrupt goes on to the command. A second one does not wait for that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from plugmux.cli.tokens import StoredTokens, settings_with
+from plugmux.settings import Settings
+
+if TYPE_CHECKING:
+    from plugmux.cli.terminal import Terminal
+    from plugmux.client import AsyncClient
+    from plugmux.runtime import Runtime
+
+__all__ = ["OpenClient", "load_settings", "with_client", "with_runtime"]
+
+Result = TypeVar("Result")
+
+
+class OpenClient:
+    """A client on an event loop that outlives each piece of work.
+
+    asyncio's Runner and not anyio.run: it keeps the loop, and with it the connections, from one answer
+    of a chat to the next, and Ctrl-C cancels one piece of work only.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        from plugmux.client import AsyncClient
+
+        self.settings = load_settings(terminal)
+        self.client = AsyncClient(settings=self.settings)
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        self.run(lambda client: client.__aenter__())
+        return self
+
+    def run(self, work: Callable[[AsyncClient], Awaitable[Result]]) -> Result:
+        """Do one piece of work. Raises KeyboardInterrupt after it was cancelled by Ctrl-C."""
+        return self._runner.run(_awaited(work, self.client))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.run(lambda client: client.__aexit__(kind, error, trace))
+        finally:
+            self._runner.close()
+
+
+Given = TypeVar("Given")
+
+
+async def _awaited(work: Callable[[Given], Awaitable[Result]], given: Given) -> Result:
+    return await work(given)
+
+
+def with_client(terminal: Terminal, work: Callable[[AsyncClient], Awaitable[Result]]) -> Result:
+    """Do one piece of work with a client of its own."""
+    with OpenClient(terminal) as opened:
+        return opened.run(work)
+
+
+def with_runtime(terminal: Terminal, work: Callable[[Runtime], Awaitable[Result]]) -> Result:
+    """Do one piece of work with what a client is made of: plugins and their credentials."""
+    from plugmux.runtime import Runtime
+
+    runtime = Runtime.make(load_settings(terminal))
+
+    async def whole() -> Result:
+        try:
+            return await work(runtime)
+        finally:
+            await runtime.disconnect()
+
+    with asyncio.Runner() as runner:
+        return runner.run(whole())
+
+
+def load_settings(terminal: Terminal) -> Settings:
+    """The settings with the kept tokens in them. Says what was wrong with either file."""
+    settings = Settings.load(terminal.environ)
+    tokens = StoredTokens(settings.home)
+    stored = tokens.load()
+    for problem in filter(None, (*settings.problems, tokens.problem)):
+        terminal.note(f"note: {problem}", "yellow")
+    return settings_with(settings, stored)
