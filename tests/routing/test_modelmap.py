@@ -1,0 +1,81 @@
+import json
+
+from plugmux import Auth, Model, Pricing
+from plugmux.modelmap import ModelMap, model_from_plain, model_to_plain
+
+LLAMA = Model(id="meta-llama/Llama-3.3-70B-Instruct", provider="a", aliases=("llama",))
+LLAMA_ELSEWHERE = Model(id="meta-llama/Llama-3.3-70B-Instruct", provider="b")
+GEMMA = Model(id="google/gemma-2-27b-it", provider="a")
+FORK = Model(id="someone/gemma-2-27b", provider="b")
+
+
+def test_an_exact_id_wins_over_everything():
+    models = ModelMap([LLAMA, Model(id="llama", provider="b")])
+    assert models.resolve("llama").id == "llama"
+
+
+def test_an_alias_leads_to_its_model():
+    assert ModelMap([LLAMA]).resolve("llama").id == LLAMA.id
+
+
+def test_the_users_alias_wins_over_a_plugins():
+    assert ModelMap([LLAMA, GEMMA], {"llama": GEMMA.id}).resolve("llama").id == GEMMA.id
+
+
+def test_a_short_name_leads_to_the_one_model_that_has_it():
+    assert ModelMap([LLAMA, GEMMA]).resolve("Llama-3.3-70b").id == LLAMA.id
+
+
+def test_what_is_ambiguous_is_listed_and_not_guessed():
+    resolved = ModelMap([GEMMA, FORK]).resolve("gemma-2-27b")
+    assert resolved.id is None
+    assert resolved.ambiguous == (GEMMA.id, FORK.id)
+
+
+def test_two_models_with_one_alias_never_fall_together():
+    other = Model(id="other/llama", provider="b", aliases=("llama",))
+    assert ModelMap([LLAMA, other]).resolve("llama").ambiguous == (LLAMA.id, other.id)
+
+
+def test_a_name_with_a_slash_is_never_an_alias_of_the_users():
+    assert ModelMap([LLAMA], {"my/alias": LLAMA.id}).resolve("my/alias").id is None
+
+
+def test_an_id_in_other_case_is_the_same_model():
+    assert ModelMap([LLAMA]).resolve("META-LLAMA/llama-3.3-70b-instruct").id == LLAMA.id
+
+
+def test_every_providers_entry_of_an_id_is_given():
+    assert ModelMap([LLAMA, LLAMA_ELSEWHERE, GEMMA]).of(LLAMA.id) == [LLAMA, LLAMA_ELSEWHERE]
+
+
+def test_near_names_are_full_ids():
+    assert ModelMap([LLAMA, GEMMA]).near("lama-3.3-70b")[0] == LLAMA.id
+
+
+def test_nothing_is_near_to_nonsense():
+    assert ModelMap([LLAMA, GEMMA]).near("qqqqqqqq") == []
+
+
+def test_a_model_survives_json():
+    model = Model(
+        id="a/b",
+        provider="p",
+        remote_id="b:fast",
+        upstream="together",
+        tasks=["text-to-image", "image-to-image"],
+        inputs=["image"],
+        options=["seed"],
+        capabilities={"tools": True, "vision": False},
+        context_length=8192,
+        pricing=Pricing(input=0.1, output=0.2),
+        auth="none",
+        aliases=["b"],
+        selectors=["fastest"],
+        extra={"route": "/x"},
+    )
+    assert model_from_plain(json.loads(json.dumps(model_to_plain(model)))) == model
+
+
+def test_defaults_are_not_written():
+    assert model_to_plain(Model(id="a/b", provider="p", auth=Auth.REQUIRED)) == {"id": "a/b", "provider": "p"}
