@@ -15,16 +15,19 @@ from contextlib import aclosing
 from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 import anyio
+import anyio.to_thread
 
 from plugmux.credentials import origin_of
-from plugmux.errors import ConnectionFailedError, MalformedResponseError
-from plugmux.http import Http
+from plugmux.errors import ConnectionFailedError, MalformedResponseError, ProviderError, ServerError
+from plugmux.http import Http, Response
 from plugmux.media import Media, MediaKind, Spool
 
 __all__ = ["MAX_DOWNLOAD", "Fetcher"]
 
 MAX_DOWNLOAD = 1024**3
 MAX_HOPS = 5
+INLINE = 256 * 1024
+"""Characters of a data URL that are decoded on the spot; a longer one in a worker thread."""
 
 
 class Fetcher:
@@ -36,9 +39,13 @@ class Fetcher:
         self._max_bytes = max_bytes
 
     async def fetch(self, url: str, *, kind: MediaKind, prompt: str | None = None) -> Media:
-        """The result as `Media`. Raises ConnectionFailedError or MalformedResponseError."""
+        """The result as `Media`.
+
+        Raises ConnectionFailedError, StreamCutError, ServerError (an answer of status 5xx: the result may
+        be had later) or MalformedResponseError. None of them speaks of the credential or of the model.
+        """
         if url.startswith("data:"):
-            return _of_data_url(url, kind, prompt)
+            return await self._of_data_url(url, kind, prompt)
         for _ in range(MAX_HOPS):
             address = await self._safe_address(url)
             spool, label, target = await self._hop(url, address)
@@ -47,9 +54,17 @@ class Fetcher:
             url = urljoin(url, target)
         raise MalformedResponseError(f"the result's address redirects more than {MAX_HOPS} times")
 
+    async def _of_data_url(self, url: str, kind: MediaKind, prompt: str | None) -> Media:
+        if len(url) > self._max_bytes // 3 * 4 + 1024:
+            raise MalformedResponseError(f"the result is larger than {self._max_bytes:,} bytes")
+        if len(url) <= INLINE:
+            return _of_data_url(url, kind, prompt)
+        return await anyio.to_thread.run_sync(_of_data_url, url, kind, prompt)
+
     async def _hop(self, url: str, address: str | None) -> tuple[Spool, str, str | None]:
         spool = Spool()
-        async with self._http.stream("GET", url, address=address) as (head, chunks), aclosing(chunks):
+        answer = self._http.stream("GET", url, address=address, error=_gone)
+        async with answer as (head, chunks), aclosing(chunks):
             target = head.headers.get("location") if head.status in (301, 302, 303, 307, 308) else None
             if target is None:
                 async for chunk in chunks:
@@ -81,6 +96,14 @@ class Fetcher:
                     f"the result's host {host} is a private address; plugmux does not fetch from it"
                 )
         return addresses[0]
+
+
+def _gone(response: Response) -> ProviderError:
+    """The error for a result that is not at its address: its status is about the result and nothing else."""
+    said = f"the result's address answered with status {response.status}"
+    if response.status in (408, 425, 429) or response.status >= 500:
+        return ServerError(said, status=response.status, retryable=False)
+    return MalformedResponseError(f"{said}: it has expired, or was never there", status=response.status)
 
 
 def _of_data_url(url: str, kind: MediaKind, prompt: str | None) -> Media:

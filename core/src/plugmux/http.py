@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from plugmux.decoding import MAX_LINE, EventStreamDecoder, LineDecoder, ServerSentEvent
 from plugmux.errors import MalformedResponseError, ProviderError
+from plugmux.requests import Limits
 from plugmux.statuses import error_of_status
 from plugmux.transport import Exchange, Outgoing, Stopwatch, Transport
 
@@ -152,6 +153,11 @@ class Http:
         self._watch = watch
         self._credential = credential
 
+    def within(self, seconds: float) -> Http:
+        """The same with a limit of its own: for what a server must be told when the attempt's time is up."""
+        watch = Stopwatch(Limits(first_sign=seconds, idle=seconds, total=seconds), self._watch.clock)
+        return Http(self._transport, watch, self._credential)
+
     async def request(
         self,
         method: str,
@@ -201,7 +207,7 @@ class Http:
 
     @asynccontextmanager
     async def stream(
-        self, method: str, url: str, *, address: str | None = None
+        self, method: str, url: str, *, address: str | None = None, error: ErrorReader | None = None
     ) -> AsyncGenerator[tuple[Response, AsyncGenerator[bytes, None]], None]:
         """An answer's head and its bytes, connecting to `address` if given; redirects are not followed.
 
@@ -210,7 +216,7 @@ class Http:
         outgoing = attrs.evolve(self._outgoing(method, url, None, False, False, {}), address=address)
         exchange = await self._transport.send(outgoing, self._watch)
         if exchange.status >= 400:
-            raise await self._failure(exchange, None)
+            raise await self._failure(exchange, error)
         head = Response(url=url, status=exchange.status, headers=exchange.headers, content=b"")
         try:
             async with aclosing(exchange.iterate()) as chunks:

@@ -89,6 +89,10 @@ def _capabilities(given: Mapping[Any, bool]) -> dict[Capability, bool]:
     return {Capability(name): bool(answer) for name, answer in given.items()}
 
 
+def _facts(given: Mapping[str, str]) -> dict[str, str]:
+    return dict(given)
+
+
 @frozen(kw_only=True)
 class Model:
     """One model at one provider, computed by one upstream.
@@ -136,7 +140,7 @@ class Model:
     listed: bool = True
     source: str = ""
     seen_at: float | None = None
-    extra: Mapping[str, str] = field(factory=dict, converter=dict, hash=False)
+    extra: Mapping[str, str] = field(factory=dict, converter=_facts, hash=False)
     """The plugin's own facts on the model (a route, a provider id): strings only."""
 
     def __attrs_post_init__(self) -> None:
