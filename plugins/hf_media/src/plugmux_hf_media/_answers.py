@@ -1,0 +1,315 @@
+"""From a provider's answer to results, a job's state, or an error. Pure; large answers are decoded in a
+worker thread by the caller."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from attrs import field, frozen
+
+from plugmux.errors import ContentFilterError, MalformedResponseError, ProviderError, ServerError
+from plugmux.http import Response
+from plugmux.huggingface.failures import error_of_event
+from plugmux.media import Media, MediaKind, mime_type_of
+from plugmux.models import Task
+from plugmux.statuses import request_id_of, text_of
+from plugmux_hf_media._routes import Queue, Route
+
+__all__ = ["State", "Ticket", "failure_of", "kind_of", "media_of", "state_of", "ticket_of", "transcript_of"]
+
+EXCERPT = 300
+
+
+@frozen(kw_only=True)
+class State:
+    """What one answer says of the work.
+
+    `results` are URLs, data URLs or base64; `content` the answer's own bytes where it is the result.
+    `word` is the provider's for the state; `position` in its queue, `fraction` done, `eta` in seconds.
+    """
+
+    word: str = ""
+    results: tuple[str, ...] = ()
+    content: bytes | None = field(default=None, repr=False)
+    label: str = ""
+    failure: str | None = None
+    refused: bool = False
+    position: int | None = None
+    fraction: float | None = None
+    eta: float | None = None
+    prompt: str | None = None
+    transcript: object = None
+
+    @property
+    def has_result(self) -> bool:
+        return bool(self.results) or self.content is not None or self.transcript is not None
+
+    @property
+    def is_done(self) -> bool:
+        """Finished, as the provider says; `has_result` says whether the result came along."""
+        return self.word in _DONE
+
+
+@frozen(kw_only=True)
+class Ticket:
+    """Addresses of a job, as paths below the provider's own: to ask, to get, to cancel (method, path)."""
+
+    poll: str
+    result: str | None = None
+    cancel: tuple[str, str] | None = None
+
+
+_DONE = frozenset({"completed", "complete", "succeeded", "succeed", "success", "done", "ready"})
+_FAILED = frozenset(
+    {"failed", "fail", "error", "canceled", "cancelled", "expired", "timeout", "timed_out", "aborted"}
+)
+"""Every provider's words in lower case, without novita's `TASK_STATUS_`."""
+
+
+def state_of(route: Route, response: Response) -> State:
+    """What an answer of status 200 and the like says. Raises MalformedResponseError for no JSON."""
+    if not _is_json(response):
+        return State(content=_bytes_of(response, route), label=response.content_type)
+    body = response.json()
+    word = _word(_at(body, route.queue.status if route.queue else "status"))
+    if word in _FAILED:
+        return State(word=word, failure=_reason(body), refused=_is_refusal(_reason(body)))
+    if _was_blanked(body):
+        why = "the provider's safety check blanked the picture"
+        return State(word=word, failure=why, refused=True)
+    if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
+        return State(word=word, transcript=_first_of(body, route.results), **_progress(body))
+    found = next((leaves for path in route.results if (leaves := _leaves(_at(body, path)))), ())
+    return State(word=word, results=found, prompt=_prompt_of(body), **_progress(body))
+
+
+def ticket_of(queue: Queue, response: Response) -> Ticket:
+    """Where to follow the job that was just accepted. Raises MalformedResponseError if it has no name.
+
+    Of a URL only the path counts: the token goes to nobody's host but the router's.
+    """
+    named = _at(response.json(), queue.job)
+    job = _path_of(named) if isinstance(named, str) and "://" in named else _id_of(named)
+    if not job:
+        raise MalformedResponseError(
+            f"took the job and did not name it: {_excerpt(response)}", **_facts(response)
+        )
+    method, cancel = queue.cancel or ("", "")
+    return Ticket(
+        poll=queue.poll.format(job=job),
+        result=queue.result.format(job=job) if queue.result else None,
+        cancel=(method, cancel.format(job=job)) if queue.cancel else None,
+    )
+
+
+def failure_of(route: Route, state: State, response: Response) -> ProviderError:
+    """The error for an answer that is the work's failure, or no result at all."""
+    facts = _facts(response)
+    if state.refused:
+        return ContentFilterError(state.failure or "refused", **facts)
+    if state.failure is not None:
+        return ServerError(f"the job failed: {state.failure}", retryable=False, **facts)
+    if said := _complaint(response):
+        kind = ContentFilterError if _is_refusal(said) else type(error_of_event({"error": said}))
+        return kind(said, **facts)
+    what = "transcript" if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION else kind_of(route.task).value
+    return MalformedResponseError(f"an answer without {_article(what)}: {_excerpt(response)}", **facts)
+
+
+def kind_of(task: Task) -> MediaKind:
+    """What a task makes."""
+    if task in (Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO):
+        return MediaKind.VIDEO
+    return MediaKind.AUDIO if task is Task.TEXT_TO_SPEECH else MediaKind.IMAGE
+
+
+def media_of(given: str | bytes, route: Route, *, label: str = "", prompt: str | None = None) -> Media:
+    """A `Media` of bytes or base64. Raises MalformedResponseError for what is none of its kind."""
+    data = given if isinstance(given, bytes) else _decoded(given)
+    if not data:
+        raise MalformedResponseError("the result is empty")
+    kind = kind_of(route.task)
+    return checked(Media.from_bytes(data, kind=kind, mime_type=label or None, prompt=prompt))
+
+
+def checked(media: Media) -> Media:
+    """The same, if it is what it should be: by its content where that is recognised, else by its label."""
+    family, _, rest = media.mime_type.partition("/")
+    fits = family in _FAMILIES[media.kind] or rest in ("octet-stream", "binary", "mp4", "ogg")
+    if not fits or (rest != "svg+xml" and _is_page(media)):
+        raise MalformedResponseError(f"{media.mime_type} where {_article(media.kind.value)} belongs")
+    return media
+
+
+def _is_page(media: Media) -> bool:
+    """Whether it is an error page or object under a false label. No such page is large."""
+    return media.size < 64 * 1024 and media.data.lstrip()[:1] in (b"<", b"{", b"[")
+
+
+_FAMILIES = {
+    MediaKind.IMAGE: frozenset({"image"}),
+    MediaKind.VIDEO: frozenset({"video", "image"}),  # an animated GIF or WebP is a film
+    MediaKind.AUDIO: frozenset({"audio", "video"}),  # MP4 and WebM hold sound alone, too
+}
+
+
+def transcript_of(found: object) -> tuple[str | None, str | None]:
+    """Text, or the URL of a file with it, out of a recognition's output of any known shape."""
+    match found:
+        case str():
+            return found, None
+        case [str(), *_]:
+            return "".join(part for part in found if isinstance(part, str)), None
+        case [Mapping() as first, *_]:
+            return transcript_of(first)
+        case {"txt_file": str() as url}:
+            return None, url
+        case {"translation": str() as text} | {"transcription": str() as text} | {"text": str() as text}:
+            return text, None
+    return None, None
+
+
+def _is_json(response: Response) -> bool:
+    kind = response.content_type
+    if kind.endswith("json"):
+        return True
+    return not kind.startswith(("image/", "video/", "audio/")) and response.content[:1] in (b"{", b"[")
+
+
+def _bytes_of(response: Response, route: Route) -> bytes:
+    """The answer's bytes as the result. Text and pages are none."""
+    known = mime_type_of(response.content[:64])
+    is_text = response.content_type.startswith("text/") and known is None
+    if not response.content or is_text or route.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
+        shown = _excerpt(response) if is_text else response.content_type or "untyped content"
+        what = "an empty answer" if not response.content else shown
+        raise MalformedResponseError(f"expected a result, got {what}", **_facts(response))
+    return response.content
+
+
+def _at(body: object, path: str) -> Any:
+    """The value at `data.urls.get`, None where there is none."""
+    for key in path.split("."):
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return body
+
+
+def _first_of(body: object, paths: Sequence[str]) -> object:
+    return next((value for path in paths if (value := _at(body, path)) is not None), None)
+
+
+_LEAF_KEYS = ("url", "b64_json", "video_url", "image", "audio")
+
+
+def _leaves(value: object) -> tuple[str, ...]:
+    """The URLs and base64 texts of a result: itself, its items, or what they hold."""
+    match value:
+        case str() if value:
+            return (value,)
+        case list():
+            return tuple(leaf for item in value for leaf in _leaves(item))
+        case Mapping():
+            return next((leaves for key in _LEAF_KEYS if (leaves := _leaves(value.get(key)))), ())
+    return ()
+
+
+def _word(value: object) -> str:
+    return value.lower().removeprefix("task_status_") if isinstance(value, str) else ""
+
+
+_PERCENT = re.compile(r"(\d{1,3})%\|")
+
+
+def _progress(body: object) -> dict[str, Any]:
+    """Position, fraction and ETA, wherever one of the providers says them (replicate: in its log)."""
+    percent = _first_of(body, ("task.progress_percent", "data.progress", "progress_percent"))
+    logs = _at(body, "logs")
+    if percent is None and isinstance(logs, str) and (found := _PERCENT.findall(logs)):
+        percent = int(found[-1])
+    position = _at(body, "queue_position")
+    eta = _at(body, "task.eta")
+    return {
+        "position": position if isinstance(position, int) else None,
+        "fraction": min(percent / 100, 1.0) if isinstance(percent, int | float) else None,
+        "eta": float(eta) if isinstance(eta, int | float) and eta > 0 else None,
+    }
+
+
+def _prompt_of(body: object) -> str | None:
+    data = _at(body, "data")
+    first = data[0] if isinstance(data, list) and data else None
+    said = _at(body, "prompt") or _at(first, "revised_prompt")
+    return said if isinstance(said, str) else None
+
+
+def _was_blanked(body: object) -> bool:
+    """fal's safety checker gives a black picture and says so."""
+    concepts = _at(body, "has_nsfw_concepts")
+    return isinstance(concepts, list) and bool(concepts) and all(concept is True for concept in concepts)
+
+
+def _reason(body: object) -> str:
+    found = _first_of(body, ("error.message", "data.error", "task.reason", "error", "detail", "message"))
+    return text_of(found) or "the provider does not say why"
+
+
+_REFUSAL = re.compile(
+    r"nsfw|polic(y|ies)|moderat|safety|sensitive|inappropriate|flagged|prohibited content", re.I
+)
+
+
+def _is_refusal(text: str) -> bool:
+    return bool(_REFUSAL.search(text))
+
+
+def _complaint(response: Response) -> str:
+    """An error inside an answer of status 200; "" where it says nothing of one."""
+    if not _is_json(response):
+        return ""
+    body = response.json()
+    found = _first_of(body, ("error", "detail", "data.error", "errors"))
+    return text_of(found) if found else ""
+
+
+def _path_of(url: str) -> str:
+    path = urlsplit(url).path
+    parts = path.split("/")
+    return quote(path, safe="/:@%+~,=-._") if len(parts) > 2 and ".." not in parts else ""
+
+
+def _id_of(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return ""
+    return quote(str(value), safe="")
+
+
+def _decoded(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MalformedResponseError("the result has broken base64") from error
+
+
+def _facts(response: Response) -> dict[str, Any]:
+    return {
+        "status": response.status,
+        "request_id": request_id_of(response.headers),
+        "body": _excerpt(response),
+    }
+
+
+def _excerpt(response: Response) -> str:
+    try:
+        return json.dumps(response.json(), ensure_ascii=False)[:EXCERPT]
+    except MalformedResponseError:
+        return " ".join(response.text[: 4 * EXCERPT].split())[:EXCERPT]
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[0] in "aeiou" else f"a {word}"

@@ -1,0 +1,312 @@
+"""One attempt: submit, follow the queue, fetch what came out.
+
+Base64 and JSON of more than a few hundred kilobytes are made and read in a worker thread, so that one large
+picture holds up nobody else's stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import attrs
+from attrs import define, field
+
+from plugmux.errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    ProviderError,
+    ServerError,
+    StreamCutError,
+)
+from plugmux.events import Event, Finish, Notice, Progress, ServedBy, Text
+from plugmux.http import Response
+from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
+from plugmux.huggingface.failures import error_of
+from plugmux.media import Media, MediaKind
+from plugmux.messages import Attachment
+from plugmux.models import Task
+from plugmux.requests import Request
+from plugmux.session import Session
+from plugmux.statuses import request_id_of
+from plugmux_hf_media import _answers, _wire
+from plugmux_hf_media._answers import State, Ticket
+from plugmux_hf_media._routes import Route, Wanted
+from plugmux_hf_media._table import PROVIDERS, route_of
+
+__all__ = ["run"]
+
+INLINE = 256 * 1024
+"""Bytes that are encoded or decoded on the spot."""
+POLL_GROWTH = 1.25
+POLL_MAX = 5.0
+POLL_FAILURES = 4
+"""Failed questions in a row after which a job is given up. It may have been paid for: one is no reason."""
+DOWNLOAD_TRIES = 3
+MAX_INPUT = 64 * 1024 * 1024
+
+Result = TypeVar("Result")
+
+
+async def run(request: Request, session: Session) -> AsyncGenerator[Event, None]:
+    """The events of one attempt."""
+    job = Job.of(request, session)
+    await job.submit()
+    for event in job.preamble():
+        yield event
+    try:
+        while not job.is_over:
+            if (news := job.news()) is not None:
+                yield news
+            await job.ask()
+    except BaseException:
+        async with session.cleanup():
+            await job.stop()
+        raise
+    if request.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
+        for event in await job.transcript():
+            yield event
+    else:
+        for media in await job.media():
+            yield media
+    yield Finish()
+
+
+@define(kw_only=True)
+class Job:
+    """The work of one attempt, as far as it has come."""
+
+    request: Request
+    session: Session
+    route: Route
+    endpoints: Endpoints
+    ignored: tuple[str, ...] = ()
+    state: State = field(factory=State)
+    _answer: Response | None = None
+    _ticket: Ticket | None = None
+    _seconds: float = 0.0
+    _failures: int = 0
+    _told: Progress | None = None
+
+    @classmethod
+    def of(cls, request: Request, session: Session) -> Job:
+        """Raises ModelNotFoundError where the table has no entry for provider and task."""
+        model = request.model
+        route = route_of(model.upstream, request.task, model.remote_id)
+        if route is None:
+            who = model.upstream or "an unknown upstream"
+            raise ModelNotFoundError(
+                f"{request.task.value} through {who} is not something hf-media knows",
+                remedy=f"name one of {', '.join(PROVIDERS)} behind a colon",
+            )
+        endpoints = Endpoints.load(session.settings, session.environ)
+        endpoints.require_online(endpoints.router)
+        return cls(request=request, session=session, route=route, endpoints=endpoints)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state.has_result
+
+    async def submit(self) -> None:
+        """Post the request and read the answer. Raises a ProviderError."""
+        wanted = await self._wanted()
+        size = len(wanted.attachment.data or b"") if wanted.attachment else 0
+        submission = await off_loop(size, _wire.encode, self.route, wanted)
+        self.ignored = submission.ignored
+        queue = self.route.queue
+        self._seconds = poll_seconds(self.session.settings) or (queue.seconds if queue else 0.0)
+        headers = {**submission.headers, **bill_to_headers(self.session.settings)}
+        answer = await self._send("POST", submission.path, headers=headers, content=submission.content)
+        await self._read(answer)
+        if queue is not None and not self.is_over:
+            self._ticket = _answers.ticket_of(queue, answer)
+        elif not self.is_over:
+            raise _answers.failure_of(self.route, self.state, answer)
+
+    def preamble(self) -> list[Event]:
+        """What is known once the provider has taken the request."""
+        answer = self._answer
+        request_id = request_id_of(answer.headers) if answer else None
+        served = ServedBy(
+            model=self.request.model.remote_id, upstream=self.route.provider, request_id=request_id
+        )
+        return [served, *(_ignored(name, self.route) for name in self.ignored)]
+
+    def news(self) -> Progress | None:
+        """The job's progress where it has changed since it was last told."""
+        state = self.state
+        now = Progress(
+            stage=state.word or "queued",
+            fraction=state.fraction,
+            position=state.position,
+            eta=state.eta,
+        )
+        if now == self._told:
+            return None
+        self._told = now
+        return now
+
+    async def ask(self) -> None:
+        """Wait a little and ask how the job is; once it is done, get its result. Raises a ProviderError."""
+        assert self._ticket is not None  # `submit` has it, or the result
+        await self._pause(self._seconds)
+        self._seconds = min(self._seconds * POLL_GROWTH, max(POLL_MAX, self._seconds))
+        try:
+            await self._read(await self._send("GET", self._ticket.poll))
+        except ProviderError as error:
+            await self._bear(error)
+            return
+        self._failures = 0
+        if self.state.is_done and not self.is_over:
+            await self._get_result(self._ticket)
+
+    async def stop(self) -> None:
+        """Tell the provider to stop, where it can be told and has not ended by itself."""
+        ticket, self._ticket = self._ticket, None
+        if ticket is None or ticket.cancel is None or self.state.failure is not None:
+            return
+        method, path = ticket.cancel
+        http = self.session.http.within(2.0)  # the attempt's own time may be up
+        await http.request(method, self._url(path), headers=self._headers(), error=error_of)
+
+    async def media(self) -> list[Media]:
+        """The pictures, film or sound."""
+        state, route = self.state, self.route
+        if state.content is not None:
+            size = len(state.content)
+            return [await off_loop(size, _media_of_bytes, state, route)]
+        prompt = state.prompt
+        return [await self._one(result, prompt) for result in state.results]
+
+    async def transcript(self) -> list[Event]:
+        """The text of a recognition, and its finish."""
+        text, url = _answers.transcript_of(self.state.transcript)
+        if url is not None:
+            text = (await self._download(url, MediaKind.AUDIO)).data.decode("utf-8", "replace")
+        if text is None:
+            assert self._answer is not None
+            raise _answers.failure_of(self.route, State(), self._answer)
+        if not text.strip():
+            return [Text(text=text), Notice(code="no-speech", message="no speech was recognised")]
+        return [Text(text=text)]
+
+    async def _one(self, result: str, prompt: str | None) -> Media:
+        if result.startswith(("http://", "https://", "data:")):
+            media = await self._download(result, _answers.kind_of(self.route.task), prompt)
+            return _answers.checked(media)
+        return await off_loop(len(result), _media_of_base64, result, self.route, prompt)
+
+    async def _wanted(self) -> Wanted:
+        model, options = self.request.model, self.request.options
+        attachment: Attachment | None = getattr(options, self.route.reads) if self.route.reads else None
+        if attachment is not None and attachment.data is None and self.route.needs_bytes:
+            attachment = await self._fetched(attachment)
+        return Wanted(
+            model=model.id,
+            remote_id=model.remote_id,
+            prompt=self.request.prompt,
+            attachment=attachment,
+            options=options,
+            weights=model.extra.get("lora"),
+            hub=self.endpoints.hub,
+        )
+
+    async def _fetched(self, attachment: Attachment) -> Attachment:
+        """The caller's picture or sound, for a provider that takes no URLs."""
+        kind = MediaKind.AUDIO if self.route.reads == "audio" else MediaKind.IMAGE
+        try:
+            media = await self.session.download(attachment.url or "", kind=kind, max_bytes=MAX_INPUT)
+        except ProviderError as error:
+            raise InvalidRequestError(
+                f"cannot fetch the {kind.value} to send: {error.message}", param=self.route.reads
+            ) from error
+        return attrs.evolve(attachment, data=media.data, mime_type=media.mime_type)
+
+    async def _send(self, method: str, path: str, **more: Any) -> Response:
+        more["headers"] = {**self._headers(), **more.get("headers", {})}
+        return await self.session.http.request(method, self._url(path), error=error_of, **more)
+
+    def _headers(self) -> dict[str, str]:
+        """What goes with every request of a route, polls included."""
+        own = {name: value for name, value in self.route.headers.items() if name != "Prefer"}
+        return {**own, **bill_to_headers(self.session.settings)}
+
+    def _url(self, path: str) -> str:
+        return f"{self.endpoints.router}/{self.route.provider}{path}"
+
+    async def _read(self, answer: Response) -> None:
+        self._answer = answer
+        self.state = await off_loop(len(answer.content), _answers.state_of, self.route, answer)
+        if self.state.failure is not None:
+            raise _answers.failure_of(self.route, self.state, answer)
+
+    async def _get_result(self, ticket: Ticket) -> None:
+        """The result of a job that is done: at its own address, or in what was just read."""
+        if ticket.result is not None:
+            await self._read(await self._send("GET", ticket.result))
+        if not self.is_over:
+            assert self._answer is not None
+            raise _answers.failure_of(self.route, self.state, self._answer)
+
+    async def _bear(self, error: ProviderError) -> None:
+        """Go on after a failed question, unless it says that there is no use in it."""
+        self._failures += 1
+        if not error.retryable or self._failures >= POLL_FAILURES:
+            raise error
+        await self._pause(error.retry_after or self._seconds)
+
+    async def _pause(self, seconds: float) -> None:
+        watch = self.session.watch
+        await anyio.sleep(min(seconds, watch.read_timeout("total") or seconds))
+        watch.check()
+
+    async def _download(self, url: str, kind: MediaKind, prompt: str | None = None) -> Media:
+        """The result from its address: what broke on the way is fetched again, not made again."""
+        own = (self.endpoints.router,)
+        for tries in range(1, DOWNLOAD_TRIES + 1):
+            try:
+                return await self.session.download(url, kind=kind, own=own, prompt=prompt)
+            except (ServerError, ConnectionFailedError, StreamCutError) as error:
+                if tries == DOWNLOAD_TRIES:
+                    error.retryable = False
+                    raise
+            await self._pause(min(self._seconds, 0.5) * tries)
+        raise AssertionError("unreachable")
+
+
+def _ignored(option: str, route: Route) -> Notice:
+    message = f"{route.provider} has no word for {option} in {route.task.value}"
+    return Notice(code="option-ignored", option=option, message=message)
+
+
+def _media_of_bytes(state: State, route: Route) -> Media:
+    return _answers.media_of(state.content or b"", route, label=state.label, prompt=state.prompt)
+
+
+def _media_of_base64(text: str, route: Route, prompt: str | None) -> Media:
+    return _answers.media_of(text, route, prompt=prompt)
+
+
+async def off_loop(size: int, function: Callable[..., Result], *args: Any) -> Result:
+    """`function(*args)`, in a worker thread where `size` bytes are many."""
+    if size <= INLINE:
+        return function(*args)
+    return await anyio.to_thread.run_sync(function, *args)
+
+
+def poll_seconds(settings: Mapping[str, Any]) -> float | None:
+    """The setting `poll_seconds`: the first interval, at every provider. Raises ConfigurationError."""
+    given = settings.get("poll_seconds")
+    if given is None:
+        return None
+    try:
+        seconds = float(given)
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if not seconds > 0:
+        raise ConfigurationError(f"hf-media: poll_seconds must be a number above 0, not {given!r}")
+    return seconds
