@@ -56,14 +56,19 @@ async def _at_router(session: Session, place: Place, name: str) -> Sequence[Mode
 
 
 async def _own(session: Session, place: Place) -> list[Model]:
-    """What the server lists, and what the setting `models` names. One that cannot list is no error: its
-    models can still be asked for by name (`transformers serve` answers 500 without a network)."""
+    """What the server lists, and what the setting `models` names.
+
+    A server that cannot list (`transformers serve` answers 500 without a network) serves the named ones;
+    without any, its error is raised. `provider::model` reaches any model of it in either case.
+    """
     named = [_unlisted(name) for name in _names(session.settings.get("models"))]
     try:
         answer = await session.http.request("GET", place.models_url(), error=error_of)
         listed = _listing.own_models(answer.content)
     except ProviderError:
-        return named
+        if named:
+            return named
+        raise
     known = {model.id for model in listed}
     return [*listed, *(model for model in named if model.id not in known)]
 
