@@ -10,9 +10,9 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from plugmux.client import AsyncClient, AsyncStream, ProviderStatus
 from plugmux.errors import PlugmuxError
@@ -34,7 +34,29 @@ __all__ = ["Client", "Stream", "complete", "explain", "models", "stream"]
 BATCH = 256
 """Events that may wait to be read before the stream is held up."""
 
+CLOSE_SECONDS = 10.0
+
 Result = TypeVar("Result")
+
+
+class _Task(Generic[Result]):
+    """Work on the loop's thread. `cancel` returns when it is really over: its sockets are closed then."""
+
+    def __init__(self, work: Callable[[], Awaitable[Result]]) -> None:
+        self._work = work
+        self._over = threading.Event()
+        self.future: Future[Result]
+
+    async def run(self) -> Result:
+        try:
+            return await self._work()
+        finally:
+            self._over.set()
+
+    def cancel(self) -> None:
+        if not self.future.done():
+            self.future.cancel()
+            self._over.wait(CLOSE_SECONDS)
 
 
 class _Loop:
@@ -45,7 +67,7 @@ class _Loop:
         self._portal: BlockingPortal | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, work: Callable[[], Awaitable[Result]]) -> Future[Result]:
+    def start(self, work: Callable[[], Awaitable[Result]]) -> _Task[Result]:
         """Run `work` there. Raises PlugmuxError when called from that very thread."""
         if threading.current_thread() is self._thread:
             raise PlugmuxError(
@@ -53,15 +75,17 @@ class _Loop:
             )
         with self._gate:
             portal = self._portal or self._open()
-        return portal.start_task_soon(work)
+        task = _Task(work)
+        task.future = portal.start_task_soon(task.run)
+        return task
 
     def call(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Run `work` there and wait; an interrupt of the wait cancels it."""
-        future = self.start(work)
+        task = self.start(work)
         try:
-            return future.result()
+            return task.future.result()
         except BaseException:
-            _cancel(future)
+            task.cancel()
             raise
 
     def _open(self) -> BlockingPortal:
@@ -96,14 +120,6 @@ def _run_loop(ready: Future[BlockingPortal]) -> None:
         if not ready.done():
             ready.set_exception(error)
         raise
-
-
-def _cancel(future: Future[Any]) -> None:
-    """Cancel a task and wait until its sockets are closed."""
-    if not future.done():
-        future.cancel()
-        with suppress(Exception, CancelledError):
-            future.result(10)
 
 
 class _Channel:
@@ -182,7 +198,7 @@ class Stream:
         self._stream = stream
         self._loop = loop
         self._channel = _Channel(loop)
-        self._task: Future[None] | None = None
+        self._task: _Task[None] | None = None
         self._iterator: Iterator[Event] | None = None
 
     def __enter__(self) -> Self:
@@ -202,7 +218,7 @@ class Stream:
             while events := self._channel.take():
                 yield from events
         finally:
-            _cancel(self._task)
+            self._task.cancel()
 
     def text(self) -> Iterator[str]:
         """The text alone; see `AsyncStream.text` for what happens when an answer breaks off."""
@@ -222,7 +238,7 @@ class Stream:
     def close(self) -> None:
         """Close the connection."""
         if self._task is not None:
-            _cancel(self._task)
+            self._task.cancel()
 
 
 class Client:

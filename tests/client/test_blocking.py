@@ -1,0 +1,159 @@
+"""The blocking client: the same answers, from any thread."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import plugmux
+from plugmux import Finish, InvalidRequestError, NoRouteError, PlugmuxError, Text, hookimpl
+
+
+@pytest.fixture
+def blocking(client):
+    made = []
+
+    def make(**providers):
+        one = plugmux.Client()
+        one._client = client(**providers)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def test_a_completion_comes_back(blocking, scripted):
+    assert blocking(a=scripted()).complete("org/model", "hi").text == "hello"
+
+
+def test_a_stream_gives_the_same_events(blocking, scripted):
+    with blocking(a=scripted()).stream("org/model", "hi") as stream:
+        kinds = [type(event).__name__ for event in stream]
+    assert kinds == ["Attempt", "Text", "Finish"]
+    assert stream.completion.text == "hello"
+
+
+def test_a_long_stream_arrives_whole_and_in_order(blocking, scripted):
+    events = [Text(text=f"{number} ") for number in range(5000)]
+    with blocking(a=scripted([*events, Finish()])).stream("org/model", "hi") as stream:
+        texts = [event for event in stream if isinstance(event, Text)]
+    assert texts == events
+
+
+def test_a_slow_reader_holds_the_stream_up(blocking, scripted):
+    made = []
+
+    class Counting(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            for number in range(10_000):
+                made.append(number)
+                yield Text(text="x")
+            yield Finish()
+
+    with blocking(a=Counting()).stream("org/model", "hi") as stream:
+        next(iter(stream))
+        assert len(made) < 2000
+
+
+def test_leaving_a_stream_closes_it(blocking, scripted):
+    a = scripted([Text(text="x")] * 2000)
+    with blocking(a=a).stream("org/model", "hi") as stream:
+        for _ in stream:
+            break
+    assert a.closed == 1
+
+
+def test_errors_come_as_they_are(blocking, scripted):
+    with pytest.raises(NoRouteError):
+        blocking(a=scripted()).complete("org/nobody", "hi")
+    stream = blocking(a=scripted([InvalidRequestError("no")])).stream("org/model", "hi")
+    with stream, pytest.raises(plugmux.AllProvidersFailedError, match="no"):
+        list(stream)
+
+
+def test_text_alone_can_be_read(blocking, scripted):
+    assert "".join(blocking(a=scripted()).stream("org/model", "hi").text()) == "hello"
+
+
+def test_many_threads_share_one_client(blocking, scripted):
+    one = blocking(a=scripted())
+    answers = []
+
+    def ask():
+        answers.append(one.complete("org/model", "hi").text)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["hello"] * 8
+
+
+def test_it_works_while_another_event_loop_runs_here(blocking, scripted):
+    import asyncio
+
+    one = blocking(a=scripted())
+
+    async def notebook_cell():
+        return one.complete("org/model", "hi").text
+
+    assert asyncio.run(notebook_cell()) == "hello"
+
+
+def test_a_call_from_its_own_loop_is_a_typed_error(blocking, scripted):
+    class Inward(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            one.complete("org/model", "hi")
+            yield Finish()
+
+    one = blocking(a=Inward())
+    with pytest.raises(PlugmuxError, match="own event loop"):
+        one.complete("org/model", "hi")
+
+
+def test_a_closed_client_may_be_used_again(blocking, scripted):
+    one = blocking(a=scripted())
+    one.complete("org/model", "hi")
+    one.close()
+    assert one.complete("org/model", "hi").text == "hello"
+
+
+def test_the_module_functions_end_with_the_program(tmp_path):
+    code = (
+        "import plugmux\n"
+        "try: plugmux.complete('org/nobody', 'hi')\n"
+        "except plugmux.NoRouteError as error: print('no route')\n"
+    )
+    environ = {**os.environ, "PLUGMUX_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=environ, timeout=60
+    )
+    assert done.stdout == "no route\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_makes_a_client_of_its_own(tmp_path):
+    code = (
+        "import os, plugmux\n"
+        "def ask():\n"
+        "    try: plugmux.complete('org/nobody', 'hi')\n"
+        "    except plugmux.NoRouteError: return 0\n"
+        "    return 1\n"
+        "ask()\n"
+        "child = os.fork()\n"
+        "if child == 0: os._exit(ask())\n"
+        "print(os.waitpid(child, 0)[1])\n"
+    )
+    environ = {**os.environ, "PLUGMUX_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=60
+    )
+    assert done.stdout == "0\n"

@@ -1,0 +1,143 @@
+"""The model map over time."""
+
+import anyio
+
+from plugmux import Model, hookimpl
+
+
+class Failing:
+    static_models = (Model(id="org/static", auth="none"),)
+
+    @hookimpl
+    async def get_models(self):
+        raise OSError("the service is down")
+
+    @hookimpl
+    async def create_stream(self, request):
+        yield
+
+
+async def ids(client, **facts):
+    return [model.id for model in await client.models(**facts)]
+
+
+async def test_a_list_is_asked_for_once_while_it_is_fresh(client, scripted):
+    a = scripted()
+    async with client(a=a) as one:
+        await one.models()
+        await one.models()
+    assert a.listed == 1
+
+
+async def test_a_fresh_list_on_disk_imports_no_plugin(client, entry_point, scripted):
+    await client(entry_point("a", scripted())).models()
+
+    def explode():
+        raise AssertionError("imported")
+
+    assert await ids(client(entry_point("a", explode))) == ["org/model"]
+
+
+async def test_an_old_list_is_asked_for_anew(client, scripted, clock):
+    a = scripted()
+    async with client(a=a) as one:
+        await one.models()
+        clock.now += 3601
+        a.models = [Model(id="org/new", auth="none")]
+        assert await ids(one) == ["org/new"]
+
+
+async def test_when_the_service_is_down_the_last_known_list_serves(client, scripted, clock):
+    a = scripted()
+    async with client(a=a) as one:
+        await one.models()
+        clock.now += 3601
+        a.models = None
+        assert await ids(one) == ["org/model"]
+
+
+async def test_when_nothing_is_known_the_static_list_serves(client):
+    async with client(a=Failing()) as one:
+        assert await ids(one) == ["org/static"]
+        (status,) = await one.providers()
+    assert status.source == "static"
+    assert "the service is down" in status.problem
+
+
+async def test_one_hanging_provider_delays_nobody_for_long(client, scripted):
+    class Hanging(scripted):
+        @hookimpl
+        async def get_models(self, session, wanted):
+            await anyio.sleep_forever()
+
+    async with client(good=scripted()) as one:
+        await one.models()
+    async with client(bad=Hanging(), good=scripted()) as one:
+        with anyio.fail_after(4):
+            assert await ids(one) == ["org/model"]
+        with anyio.fail_after(0.5):
+            assert await ids(one) == ["org/model"]
+
+
+async def test_many_callers_at_once_ask_once(client, scripted):
+    a = scripted()
+    async with client(a=a) as one, anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(one.models)
+    assert a.listed == 1
+
+
+async def test_a_refresh_survives_the_cancellation_of_who_began_it(client, scripted):
+    begun = anyio.Event()
+    go_on = anyio.Event()
+
+    class Slow(scripted):
+        @hookimpl
+        async def get_models(self, session, wanted):
+            begun.set()
+            await go_on.wait()
+            return self.models
+
+    async with client(a=Slow()) as one, anyio.create_task_group() as group:
+        with anyio.CancelScope() as leader:
+            async with anyio.create_task_group() as first:
+
+                async def cancel_leader():
+                    await begun.wait()
+                    leader.cancel()
+                    go_on.set()
+
+                group.start_soon(cancel_leader)
+                first.start_soon(one.models)
+        assert await ids(one) == ["org/model"]
+
+
+async def test_another_credential_has_another_list(client, scripted):
+    a = scripted()
+    await client(a=a, environ={"HF_TOKEN": "one"}).models()
+    await client(a=a, environ={"HF_TOKEN": "two"}).models()
+    await client(a=a, environ={"HF_TOKEN": "one"}).models()
+    assert a.listed == 2
+
+
+async def test_a_damaged_cache_is_ignored(client, scripted, settings):
+    a = scripted()
+    await client(a=a).models()
+    for path in (settings().cache_folder / "models").iterdir():
+        path.write_text('{"half": ')
+    assert await ids(client(a=a)) == ["org/model"]
+
+
+async def test_models_can_be_chosen_by_task_and_provider(client, scripted):
+    a, b = scripted(models=["org/a"]), scripted(models=["org/b"], tasks=["text-to-image"])
+    async with client(a=a, b=b) as one:
+        assert await ids(one, task="text-to-image") == ["org/b"]
+        assert await ids(one, provider="a") == ["org/a"]
+
+
+async def test_a_refresh_can_be_asked_for(client, scripted):
+    a = scripted()
+    async with client(a=a) as one:
+        await one.models()
+        await one.models(refresh=True)
+    assert a.listed == 2

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+
+from plugmux import ConfigurationError
+from plugmux.settings import Settings
+
+
+def load(tmp_path, toml="", **environ):
+    (tmp_path / "config.toml").write_text(toml)
+    return Settings.load({"PLUGMUX_HOME": str(tmp_path)} | environ)
+
+
+def test_without_a_home_variable_the_users_folders_are_used(tmp_path):
+    settings = Settings.load({"XDG_CONFIG_HOME": str(tmp_path / "c"), "XDG_CACHE_HOME": str(tmp_path / "k")})
+    assert settings.home == tmp_path / "c" / "plugmux"
+    assert settings.cache_folder == tmp_path / "k" / "plugmux"
+
+
+def test_a_missing_file_is_no_problem(tmp_path):
+    settings = Settings.load({"PLUGMUX_HOME": str(tmp_path / "nowhere")})
+    assert settings.problems == ()
+    assert settings.instances == {}
+
+
+@pytest.mark.parametrize("content", ["not = = toml", "\x00\xff", "[providers\n"])
+def test_a_damaged_file_is_said_and_left_out(tmp_path, content):
+    settings = load(tmp_path, content)
+    assert "left out" in settings.problems[0]
+    assert settings.default_model is None
+
+
+def test_a_table_that_is_none_is_said_and_left_out(tmp_path):
+    settings = load(tmp_path, 'aliases = "x"\n[providers]\nlocal = 5\n')
+    assert len(settings.problems) == 2
+    assert settings.aliases == {}
+    assert settings.instances == {}
+
+
+def test_the_environment_wins_over_the_file(tmp_path):
+    toml = '[providers.hf-inference]\nrouter_url = "http://file"\nbill_to = "org"\n'
+    settings = load(tmp_path, toml, PLUGMUX_HF_INFERENCE_ROUTER_URL="http://environ")
+    assert settings.for_provider("hf-inference") == {"router_url": "http://environ", "bill_to": "org"}
+
+
+def test_an_instance_of_the_file_has_its_plugin_and_settings(tmp_path):
+    settings = load(tmp_path, '[providers.mine]\nplugin = "hf-inference"\nbase_url = "http://x/v1"\n')
+    assert settings.instances["mine"].plugin == "hf-inference"
+    assert settings.for_provider("mine") == {"base_url": "http://x/v1"}
+
+
+def test_instances_come_from_one_variable(tmp_path):
+    given = "local=hf-inference@http://127.0.0.1:8000/v1, other=hf-chat"
+    settings = load(tmp_path, PLUGMUX_INSTANCES=given)
+    assert {name: one.plugin for name, one in settings.instances.items()} == {
+        "local": "hf-inference",
+        "other": "hf-chat",
+    }
+    assert settings.for_provider("local") == {"base_url": "http://127.0.0.1:8000/v1"}
+
+
+def test_a_wrong_variable_is_an_error_that_names_it(tmp_path):
+    with pytest.raises(ConfigurationError, match="PLUGMUX_INSTANCES: 'nonsense'"):
+        load(tmp_path, PLUGMUX_INSTANCES="nonsense")
+
+
+def test_disabled_plugins_are_a_set(tmp_path):
+    assert load(tmp_path, PLUGMUX_DISABLE="a, b c").disabled == {"a", "b", "c"}
+
+
+def test_settings_show_no_secret(tmp_path):
+    settings = load(tmp_path, '[providers.x]\napi_key = "sesame-open"\n', HF_TOKEN="sesame-shut")
+    assert "sesame" not in repr(settings)
+    assert settings.config_path == Path(tmp_path) / "config.toml"
