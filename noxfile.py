@@ -89,7 +89,14 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """What plugmux costs beside a plain httpx loop; `nox -s bench -- burst --json FILE` for a part."""
     _install_members(session)
-    session.run("python", "tests/bench", *session.posargs)
+    wheels = _wheels(session)
+    lean = [
+        _requirement(member, wheels, extras=False)
+        for member in (ROOT / "core", ROOT / "plugins/hf_inference")
+    ]
+    env = {"PLUGMUX_BENCH_LEAN": str(_side_environment(session, "lean", *lean, fresh=True))}
+    Path("build").mkdir(exist_ok=True)
+    session.run("python", "tests/bench", *(session.posargs or ["--json", "build/bench.json"]), env=env)
 
 
 @nox.session
@@ -111,12 +118,13 @@ def _install_members(session: nox.Session, *tools: str, constraints: Path | None
     session.install("-c", str(constraints or "constraints.txt"), *members, *tools)
 
 
-def _requirement(member: Path, wheels: Path) -> str:
+def _requirement(member: Path, wheels: Path, *, extras: bool = True) -> str:
     """`plugmux[cli] @ file:///…/plugmux-0.1.0-py3-none-any.whl`, the spelling that pip and uv share."""
     project = _project(member)
     name = project["name"]
     wheel = wheels / f"{name.replace('-', '_')}-{project['version']}-py3-none-any.whl"
-    return f"{name}[{','.join(_extras(project))}] @ {wheel.as_uri()}"
+    listed = f"[{','.join(_extras(project))}]" if extras else ""
+    return f"{name}{listed} @ {wheel.as_uri()}"
 
 
 def _extras(project: dict) -> list[str]:
@@ -151,16 +159,18 @@ def _wheels(session: nox.Session) -> Path:
     return _built[0]
 
 
-def _side_environment(session: nox.Session, name: str, *requirements: str, pip: bool = False) -> Path:
+def _side_environment(
+    session: nox.Session, name: str, *requirements: str, pip: bool = False, fresh: bool = False
+) -> Path:
     """The interpreter of an environment beside the session's own, kept until its requirements change.
 
-    `pip` installs by pip although uv is there: the two choose different builds of torch.
+    `pip` installs by pip although uv is there: the two choose different builds of torch. `fresh` keeps none.
     """
     folder = Path(session.cache_dir).resolve() / f"env-{name}"
     python = folder / "bin" / "python"
     stamp = folder / "plugmux-stamp"
     wanted = hashlib.sha256(repr((sys.version, requirements)).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == wanted:
+    if not fresh and stamp.exists() and stamp.read_text() == wanted:
         return python
     shutil.rmtree(folder, ignore_errors=True)
     if (uv := _uv(session)) and not pip:

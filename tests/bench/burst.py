@@ -27,8 +27,10 @@ Run = Callable[[], Awaitable[int]]
 
 def measure() -> Iterator[Row]:
     with server.running(TOKENS) as address, tempfile.TemporaryDirectory() as home:
-        environ = {"PLUGMUX_HOME": home, "PLUGMUX_INSTANCES": f"local=hf-inference@{address}"}
-        settings = Settings.load(environ)
+        instances = f"local=hf-inference@{address}"
+        settings = Settings.load(
+            {"PLUGMUX_HOME": home, "PLUGMUX_INSTANCES": instances, "HF_HUB_OFFLINE": "1"}
+        )
         plain, routed, blocking = anyio.run(_in_turn, address, settings)
     yield Row(what="plain httpx and json loop", value=median(plain), unit="µs/token")
     yield Row(what="plugmux, async", value=median(routed), unit="µs/token")

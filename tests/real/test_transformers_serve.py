@@ -23,7 +23,7 @@ Plugmux = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
 def plugmux(chat_server, tmp_path) -> Plugmux:
     """Run the command line with the server as the provider `tiny`, and show the run."""
     env = {**os.environ, "PLUGMUX_INSTANCES": f"tiny=hf-inference@{chat_server.address}"}
-    env["PLUGMUX_HOME"] = str(tmp_path)
+    env |= {"PLUGMUX_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
 
     def run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
         command = [str(Path(sys.executable).parent / "plugmux"), *arguments]
