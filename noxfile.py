@@ -123,8 +123,8 @@ def _requirement(member: Path, wheels: Path, *, extras: bool = True) -> str:
     project = _project(member)
     name = project["name"]
     wheel = wheels / f"{name.replace('-', '_')}-{project['version']}-py3-none-any.whl"
-    listed = f"[{','.join(_extras(project))}]" if extras else ""
-    return f"{name}{listed} @ {wheel.as_uri()}"
+    wanted = ",".join(_extras(project)) if extras else ""
+    return f"{name}[{wanted}] @ {wheel.as_uri()}" if wanted else f"{name} @ {wheel.as_uri()}"
 
 
 def _extras(project: dict) -> list[str]:

@@ -18,6 +18,7 @@ from plugmux.sandbox import Sandbox
 
 MODEL = "llama-3.3-70b"
 BROKEN = "sandbox/fault-503"
+LINES = 20
 PLUGMUX = Path(sys.executable).parent / "plugmux"
 
 
@@ -74,12 +75,19 @@ class Shell:
             text=True,
             timeout=120,
         )
-        print(done.stdout, flush=True)
+        print(_shortened(done.stdout), flush=True)
         if done.returncode:
             raise StepFailedError(f"plugmux {shlex.join(arguments)} ended with {done.returncode}")
         for pattern in patterns:
             if not re.search(pattern, done.stdout):
                 raise StepFailedError(f"plugmux {shlex.join(arguments)} did not print {pattern!r}")
+
+
+def _shortened(text: str) -> str:
+    """The first lines of a long list, and how many there are more."""
+    lines = text.splitlines()
+    more = [f"… and {len(lines) - LINES} more"] if len(lines) > LINES + 1 else []
+    return "\n".join([*(lines[:LINES] if more else lines), *more, ""])
 
 
 if __name__ == "__main__":
