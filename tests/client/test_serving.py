@@ -378,3 +378,15 @@ def test_one_client_works_on_one_event_loop_after_another(client, scripted):
         return (await one.complete("org/model", "hi")).text
 
     assert [anyio.run(ask, backend=backend) for backend in ("asyncio", "trio", "asyncio")] == ["hello"] * 3
+
+
+async def test_health_is_remembered_by_the_next_client(client, scripted):
+    a = scripted(*([[ServerError("down", status=500)]] * 3), latency=0.1)
+    b = scripted(latency=0.2)
+    async with client(a=a, b=b) as one:
+        for _ in range(2):
+            await one.complete("org/model", "hi", policy={"order": ["a"]})
+        assert {h.provider: h.resting for h in one.health()}["a"]
+    route = await client(a=a, b=b).explain("org/model")
+    assert [c.model.provider for c in route.candidates] == ["b", "a"]
+    assert "resting after 3 failures" in route.candidates[1].why

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from plugmux.health import Health
@@ -82,3 +84,21 @@ def test_the_report_tells_what_happened(health):
     health.failed(KEY, "boom", flaw=True)
     (one,) = health.report()
     assert (one.provider, one.served, one.failed, one.last_error) == ("p", 1, 1, "boom")
+
+
+def test_health_outlives_the_process(health, clock):
+    fail(health, 3)
+    health.served(("p", "x", "m"), latency=2.0)
+    plain = json.loads(json.dumps(health.to_plain()))
+    later = Health(clock)
+    later.restore(plain, age=2.0)
+    assert later.standing(KEY).resting
+    assert later.standing(("p", "x", "m")).latency == 2.0
+    clock.now += 3
+    assert not later.standing(KEY).resting
+
+
+@pytest.mark.parametrize("junk", [[{}], [5], [{"key": ["a"]}], 7])
+def test_a_damaged_report_is_a_clear_error(health, junk):
+    with pytest.raises(ValueError):  # noqa: PT011
+        health.restore(junk)

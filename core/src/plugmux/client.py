@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from attrs import frozen
 
+from plugmux.calls import Call, task_from
 from plugmux.errors import InvalidInputError, PlugmuxError
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from plugmux.completion import Completion
     from plugmux.events import Event
     from plugmux.health import CandidateHealth, Health
-    from plugmux.messages import Conversation, MessagesInput
+    from plugmux.messages import MessagesInput
     from plugmux.models import Model, Task
-    from plugmux.planning import Asked
-    from plugmux.requests import Limits, Options, Policy
     from plugmux.routing import Route
     from plugmux.runtime import Clocks, Runtime
     from plugmux.settings import Settings
@@ -52,9 +50,9 @@ class AsyncStream:
     `completion` is what was said so far, folded. Leaving the context closes the connection.
     """
 
-    def __init__(self, client: AsyncClient, asked: _Call) -> None:
+    def __init__(self, client: AsyncClient, call: Call) -> None:
         self._client = client
-        self._call = asked
+        self._call = call
         self._run: Run | None = None
         self._events: AsyncGenerator[Event, None] | None = None
         self._takes_back = True
@@ -132,77 +130,6 @@ class AsyncStream:
             await self._events.aclose()
 
 
-class _Call:
-    """The arguments of one call, checked as far as that needs no I/O."""
-
-    def __init__(
-        self,
-        model: str | Iterable[str] | None,
-        messages: MessagesInput,
-        *,
-        task: Task | str | None = None,
-        policy: Policy | Mapping[str, Any] | None = None,
-        conversation: Conversation | Mapping[str, Any] | None = None,
-        timeout: float | None = None,
-        token: str | None = None,
-        system: str | None = None,
-        limits: Limits | None = None,
-        n: int | None = None,
-        defaults: Mapping[str, Any],
-        **options: Any,
-    ) -> None:
-        from plugmux.messages import Conversation, messages_from
-        from plugmux.planning import model_names
-        from plugmux.requests import policy_from
-
-        if isinstance(conversation, Mapping):
-            conversation = Conversation.from_dict(conversation)
-        self.models = model_names(model)
-        self.conversation = conversation
-        self.messages = messages_from(messages, system=system)
-        if conversation is not None:
-            self.messages = (*conversation.messages, *self.messages)
-        self.task = _task(task)
-        self.policy = policy_from(policy if policy is not None else dict(defaults))
-        self.timeout = _seconds(timeout)
-        self.token = token
-        self.limits = limits
-        self.n = _count(n)
-        self.options = options
-
-    async def ready(self) -> Asked:
-        """The request with its attachments read. Raises InvalidInputError."""
-        from plugmux.planning import Asked
-
-        return Asked(
-            models=self.models,
-            messages=self.messages,
-            options=await self._options(),
-            policy=self.policy,
-            task=self.task,
-            token=self.token,
-        )
-
-    async def _options(self) -> Options:
-        from plugmux.messages import attachment_from
-        from plugmux.requests import options_from
-
-        options = dict(self.options)
-        for name in ("image", "audio"):
-            if options.get(name) is not None:
-                from anyio.to_thread import run_sync
-
-                read = partial(attachment_from, options[name], field=name)
-                options[name] = await run_sync(read)
-        return options_from(options)
-
-    def check_options(self) -> None:
-        """Refuse a wrong option now; attachments are read later."""
-        from plugmux.requests import options_from
-
-        options_from({k: v for k, v in self.options.items() if k not in ("image", "audio")})
-
-
 class AsyncClient:
     """Routes requests to whichever provider can serve them. For asyncio and trio.
 
@@ -270,7 +197,7 @@ class AsyncClient:
         self, task: Task | str | None = None, provider: str | None = None, *, refresh: bool = False
     ) -> list[Model]:
         """What can be used now, one entry for each provider and upstream."""
-        wanted = _task(task)
+        wanted = task_from(task)
         async with self._use() as runtime:
             found = await runtime.catalog.current(refresh=refresh)
         return [
@@ -309,8 +236,8 @@ class AsyncClient:
         if self._runtime is not None:
             await self._runtime.disconnect()
 
-    def _call(self, model: Any, messages: MessagesInput, arguments: dict[str, Any]) -> _Call:
-        call = _Call(model, messages, defaults=self._load_settings().policy, **arguments)
+    def _call(self, model: Any, messages: MessagesInput, arguments: dict[str, Any]) -> Call:
+        call = Call(model, messages, defaults=self._load_settings().policy, **arguments)
         call.check_options()
         return call
 
@@ -389,31 +316,3 @@ def _status(runtime: Runtime, name: str) -> ProviderStatus:
         source=listing.source if listing else None,
         problem=listing.problem if listing else None,
     )
-
-
-def _task(given: Task | str | None) -> Task | None:
-    if given is None:
-        return None
-    from plugmux.models import Task
-
-    try:
-        return Task(given)
-    except ValueError:
-        known = ", ".join(task.value for task in Task)
-        raise InvalidInputError(f"unknown task {given!r}; known: {known}", field="task") from None
-
-
-def _seconds(given: float | None) -> float | None:
-    if given is None:
-        return None
-    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
-        raise InvalidInputError("must be a number of seconds above 0", field="timeout")
-    return float(given)
-
-
-def _count(given: int | None) -> int:
-    if given is None:
-        return 1
-    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= 64:
-        raise InvalidInputError("must be a whole number from 1 to 64", field="n")
-    return given

@@ -58,8 +58,9 @@ class Try:
 
     def __str__(self) -> str:
         who = "/".join(part for part in (self.provider, self.upstream) if part)
-        text = f"{self.number}. {who} ({self.model}): {self.outcome} after {self.seconds:.2f} s"
-        return f"{text}: {self.error}" if self.error else text
+        waited = f", having waited {self.waited:.2f} s" if self.waited else ""
+        text = f"{self.number}. {who} ({self.model}): {self.outcome} after {self.seconds:.2f} s{waited}"
+        return f"{text}: {self.error.brief}" if self.error else text
 
 
 @frozen(kw_only=True)

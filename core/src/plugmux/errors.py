@@ -220,18 +220,23 @@ class ProviderError(PlugmuxError):
         if retryable is not None:
             self.retryable = retryable
 
-    def __str__(self) -> str:
-        where = "/".join(part for part in (self.provider, self.upstream) if part)
-        facts = [f"model {self.model}"] if self.model else []
+    @property
+    def brief(self) -> str:
+        """The message and its facts without saying whose it is."""
+        facts = []
         if self.status is not None:
             facts.append(f"status {self.status}")
         if self.retry_after is not None:
             facts.append(f"retry after {self.retry_after:g} s")
         if self.request_id:
             facts.append(f"request {self.request_id}")
-        text = f"{where}: {self.message}" if where else self.message
-        text += f" [{', '.join(facts)}]" if facts else ""
+        text = self.message + (f" [{', '.join(facts)}]" if facts else "")
         return f"{text}; {self.remedy}" if self.remedy else text
+
+    def __str__(self) -> str:
+        where = "/".join(part for part in (self.provider, self.upstream) if part)
+        where += f" ({self.model})" if self.model else ""
+        return f"{where.strip()}: {self.brief}" if where else self.brief
 
     def __reduce__(self) -> tuple[Any, ...]:
         facts = {key: value for key, value in vars(self).items() if key != "message"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from attrs import define, field, frozen
 
@@ -53,6 +54,8 @@ class Health:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._records: dict[Key, _Record] = {}
+        self.changed = False
+        """Whether anything was seen since this was last set to False."""
 
     def standing(self, key: Key) -> Standing:
         """What routing needs to know. A candidate whose probe is due does not count as resting."""
@@ -106,7 +109,43 @@ class Health:
             for (provider, upstream, remote_id), record in self._records.items()
         ]
 
+    def to_plain(self) -> list[dict[str, Any]]:
+        """What another process may go on with: JSON values, times as seconds ago."""
+        now = self._clock()
+        return [
+            {
+                "key": list(key),
+                "failures": [round(now - moment, 3) for moment in record.failures],
+                "open": record.open,
+                "probe_in": record.probe_at - now,
+                "latency": record.latency,
+                "served": record.served,
+                "failed": record.failed,
+                "last_error": record.last_error,
+            }
+            for key, record in self._records.items()
+        ]
+
+    def restore(self, plain: Iterable[Mapping[str, Any]], *, age: float = 0.0) -> None:
+        """Take over what `to_plain` gave `age` seconds ago. Raises ValueError for anything else."""
+        now = self._clock()
+        try:
+            for item in plain:
+                provider, upstream, remote_id = item["key"]
+                self._records[provider, upstream, remote_id] = _Record(
+                    failures=deque(now - age - float(ago) for ago in item["failures"]),
+                    open=bool(item["open"]),
+                    probe_at=now - age + float(item["probe_in"]),
+                    latency=item["latency"],
+                    served=int(item["served"]),
+                    failed=int(item["failed"]),
+                    last_error=item["last_error"],
+                )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"no health report: {error!r}") from error
+
     def _record(self, key: Key) -> _Record:
+        self.changed = True
         return self._records.setdefault(key, _Record())
 
     def _recent(self, record: _Record) -> int:

@@ -10,6 +10,7 @@ import hashlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from plugmux.transport import Stopwatch, Transport, TransportFactory
 __all__ = ["Clocks", "Runtime"]
 
 AUTHENTICATE_SECONDS = 10.0
+HEALTH_SECONDS = 24 * 3600.0
 HOOK_LIMITS = Limits(first_sign=5.0, idle=5.0, total=10.0)
 
 
@@ -95,7 +97,7 @@ class Runtime:
             cache=Cache(folder / "plugins" if folder else None),
         )
         transport = Transport(factory=transport_factory, user_agent=f"plugmux/{own}")
-        return cls(
+        runtime = cls(
             settings=settings,
             token=token,
             registry=registry,
@@ -103,6 +105,9 @@ class Runtime:
             health=health or Health(clocks.monotonic),
             clocks=clocks,
         )
+        if health is None:
+            runtime.recall_health()
+        return runtime
 
     def cache(self, name: str) -> Cache:
         folder = self.settings.cache_folder
@@ -198,8 +203,22 @@ class Runtime:
         facts += [_age(path) for path in _credential_files(environ, self.settings.home)]
         return f"{provider} {hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:24]}"
 
+    def remember_health(self) -> None:
+        """Leave what was seen of the candidates for the next process."""
+        if self.health.changed:
+            self.health.changed = False
+            report = {"seen_at": self.clocks.wall(), "records": self.health.to_plain()}
+            self.cache("health").put("health", report, seconds=HEALTH_SECONDS)
+
+    def recall_health(self) -> None:
+        """Take over what an earlier process saw; what is damaged is as good as nothing."""
+        report = self.cache("health").get("health")
+        with suppress(KeyError, TypeError, ValueError):
+            self.health.restore(report["records"], age=max(0.0, self.clocks.wall() - report["seen_at"]))
+
     async def disconnect(self) -> None:
         """Close what is open and keep what is known."""
+        self.remember_health()
         await self.resources.aclose()
         await self.transport.aclose()
 

@@ -1,0 +1,116 @@
+"""One call of the client, checked at the door: what is wrong is refused before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from plugmux.errors import InvalidInputError
+
+if TYPE_CHECKING:
+    from plugmux.messages import Conversation, MessagesInput
+    from plugmux.models import Task
+    from plugmux.planning import Asked
+    from plugmux.requests import Limits, Options, Policy
+
+__all__ = ["Call", "task_from"]
+
+
+class Call:
+    """The arguments of one call, checked as far as that needs no I/O."""
+
+    def __init__(
+        self,
+        model: str | Iterable[str] | None,
+        messages: MessagesInput,
+        *,
+        task: Task | str | None = None,
+        policy: Policy | Mapping[str, Any] | None = None,
+        conversation: Conversation | Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+        system: str | None = None,
+        limits: Limits | None = None,
+        n: int | None = None,
+        defaults: Mapping[str, Any],
+        **options: Any,
+    ) -> None:
+        from plugmux.messages import Conversation, messages_from
+        from plugmux.planning import model_names
+        from plugmux.requests import policy_from
+
+        if isinstance(conversation, Mapping):
+            conversation = Conversation.from_dict(conversation)
+        self.models = model_names(model)
+        self.conversation = conversation
+        self.messages = messages_from(messages, system=system)
+        if conversation is not None:
+            self.messages = (*conversation.messages, *self.messages)
+        self.task = task_from(task)
+        self.policy = policy_from(policy if policy is not None else dict(defaults))
+        self.timeout = _seconds(timeout)
+        self.token = token
+        self.limits = limits
+        self.n = _count(n)
+        self.options = options
+
+    async def ready(self) -> Asked:
+        """The request with its attachments read. Raises InvalidInputError."""
+        from plugmux.planning import Asked
+
+        return Asked(
+            models=self.models,
+            messages=self.messages,
+            options=await self._options(),
+            policy=self.policy,
+            task=self.task,
+            token=self.token,
+        )
+
+    async def _options(self) -> Options:
+        from plugmux.messages import attachment_from
+        from plugmux.requests import options_from
+
+        options = dict(self.options)
+        for name in ("image", "audio"):
+            if options.get(name) is not None:
+                from anyio.to_thread import run_sync
+
+                read = partial(attachment_from, options[name], field=name)
+                options[name] = await run_sync(read)
+        return options_from(options)
+
+    def check_options(self) -> None:
+        """Refuse a wrong option now; attachments are read later."""
+        from plugmux.requests import options_from
+
+        options_from({k: v for k, v in self.options.items() if k not in ("image", "audio")})
+
+
+def task_from(given: Task | str | None) -> Task | None:
+    if given is None:
+        return None
+    from plugmux.models import Task
+
+    try:
+        return Task(given)
+    except ValueError:
+        known = ", ".join(task.value for task in Task)
+        raise InvalidInputError(f"unknown task {given!r}; known: {known}", field="task") from None
+
+
+def _seconds(given: float | None) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float) or not given > 0:
+        raise InvalidInputError("must be a number of seconds above 0", field="timeout")
+    return float(given)
+
+
+def _count(given: int | None) -> int:
+    if given is None:
+        return 1
+    if isinstance(given, bool) or not isinstance(given, int) or not 1 <= given <= 64:
+        raise InvalidInputError("must be a whole number from 1 to 64", field="n")
+    return given
