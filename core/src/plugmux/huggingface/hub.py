@@ -46,6 +46,18 @@ class Served:
     def is_live(self) -> bool:
         return self.status == "live"
 
+    def to_plain(self) -> dict[str, Any]:
+        """The entry in the Hub's own JSON, as in a list."""
+        lora = {"adapter": "lora", "adapterWeightsPath": self.adapter_weights}
+        return {
+            "provider": self.upstream,
+            "providerId": self.remote_id,
+            "task": self.task,
+            "status": self.status,
+            "isModelAuthor": self.by_author,
+            **(lora if self.adapter_weights else {}),
+        }
+
 
 @frozen(kw_only=True)
 class HubModel:
@@ -64,6 +76,19 @@ class HubModel:
     def live(self) -> tuple[Served, ...]:
         """Who serves it now, in the Hub's order: the account's preference when a token was sent."""
         return tuple(entry for entry in self.served if entry.is_live)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The facts in the Hub's own JSON, to be kept and read again by `model_of`."""
+        config = {"model_type": self.model_type, "tokenizer_config": dict(self.tokenizer)}
+        return {
+            "id": self.id,
+            "pipeline_tag": self.pipeline_tag,
+            "gated": self.gated,
+            "trendingScore": self.trending_score,
+            "tags": list(self.tags),
+            "config": config,
+            "inferenceProviderMapping": [entry.to_plain() for entry in self.served],
+        }
 
 
 def mapping_of(given: object) -> tuple[Served, ...]:

@@ -31,7 +31,7 @@ from plugmux.statuses import request_id_of
 from plugmux_hf_inference._chunks import Call, Choice, Chunk, Delta
 from plugmux_hf_inference._reasoning import ThinkSplitter
 
-__all__ = ["MAX_MALFORMED", "ChatDecoder", "finish_reason_of", "usage_of"]
+__all__ = ["MAX_MALFORMED", "ChatDecoder", "excerpt", "finish_reason_of", "usage_of"]
 
 MAX_MALFORMED = 3
 
@@ -97,7 +97,7 @@ class ChatDecoder:
             raise MalformedResponseError(_unreadable_body(body)) from error
         if not chunk.choices:
             self._raise_error(body, chunk)
-            raise MalformedResponseError(f"an answer without choices: {_excerpt(body)}")
+            raise MalformedResponseError(f"an answer without choices: {excerpt(body)}")
         return [*self._events(chunk, body), *self._last()]
 
     def _last(self) -> list[Event]:
@@ -115,8 +115,8 @@ class ChatDecoder:
             return []
         self._malformed += 1
         if self._malformed > MAX_MALFORMED:
-            raise StreamCutError(f"more than {MAX_MALFORMED} malformed chunks", body=_excerpt(data))
-        return [Notice(code="malformed-chunk", message=f"skipped a malformed chunk: {_excerpt(data)}")]
+            raise StreamCutError(f"more than {MAX_MALFORMED} malformed chunks", body=excerpt(data))
+        return [Notice(code="malformed-chunk", message=f"skipped a malformed chunk: {excerpt(data)}")]
 
     def _events(self, chunk: Chunk, data: bytes) -> Iterator[Event]:
         if chunk.error or not chunk.choices:
@@ -277,8 +277,9 @@ def _sources(results: list[Any]) -> Iterator[Source]:
 def _unreadable_body(body: bytes) -> str:
     if not body.strip():
         return "an empty answer"
-    return f"expected a JSON answer, got: {_excerpt(body)}"
+    return f"expected a JSON answer, got: {excerpt(body)}"
 
 
-def _excerpt(data: bytes) -> str:
+def excerpt(data: bytes) -> str:
+    """The beginning of what came, in one line, for a message."""
     return " ".join(data[:200].decode("utf-8", "replace").split())

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import anyio
 import attrs
 
 from plugmux.errors import ProviderError
+from plugmux.huggingface import hub
 from plugmux.huggingface.failures import error_of
-from plugmux.models import Auth, Model
-from plugmux_hf_inference import _listing
-from plugmux_hf_inference._places import Place, place_of
+from plugmux.models import Auth, Model, Task
+from plugmux_hf_inference import _listing, _mapped
+from plugmux_hf_inference._places import Place, place_of, server_info
 from plugmux_hf_inference._static import ALIASES, CHAT_OPTIONS
 
 if TYPE_CHECKING:
@@ -21,16 +23,33 @@ if TYPE_CHECKING:
 
 __all__ = ["list_models", "look_up"]
 
+TRENDING = 10
+"""The Hub's score from which on a model is listed."""
+ASIDE_SECONDS = 3.0
+
 _HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
 
 
 async def list_models(session: Session) -> Sequence[Model]:
-    """What the session's provider serves. Raises a ProviderError if the router cannot be asked."""
+    """What the session's provider serves.
+
+    That is what a server of one's own lists; else the router's list and, beside it, what is trending on
+    the Hub for text generation and served by somebody. Raises a ProviderError if nothing can be said.
+    """
     place = place_of(session)
     if place.is_own:
         return await _own(session, place)
-    answer = await session.http.request("GET", place.models_url(), error=error_of)
-    return _listing.router_models(answer.content)
+    found: dict[str, Sequence[Model]] = {}
+    async with anyio.create_task_group() as group:
+        group.start_soon(_keep, found, "trending", _trending(session, place))
+        listed = await _kept(_routed(session, place))
+    trending = found.get("trending", ())
+    if isinstance(listed, ProviderError):
+        if not trending:
+            raise listed
+        return trending
+    known = {model.id for model in listed}
+    return [*listed, *(model for model in trending if model.id not in known)]
 
 
 async def look_up(session: Session, wanted: str) -> Sequence[Model]:
@@ -41,7 +60,23 @@ async def look_up(session: Session, wanted: str) -> Sequence[Model]:
     name = ALIASES.get(wanted, wanted)
     if not _HUB_ID.fullmatch(name) or name.startswith("spaces/"):
         return []
-    return _named(await _at_router(session, place, name), wanted)
+    return _named(await _at_router(session, place, name) or await _at_hub(session, place, name), wanted)
+
+
+async def _routed(session: Session, place: Place) -> Sequence[Model]:
+    answer = await session.http.request("GET", place.models_url(), error=error_of)
+    return _listing.router_models(answer.content)
+
+
+async def _trending(session: Session, place: Place) -> Sequence[Model]:
+    """Text-generation models in fashion that somebody serves. The Hub's facts on each are few: `config`
+    with its chat template is asked for when a prompt is needed."""
+    fields = ("inferenceProviderMapping", "pipeline_tag", "gated", "trendingScore")
+    listed = await hub.list_models(
+        session.http, place.endpoints, task=Task.TEXT_GENERATION.value, expand=fields
+    )
+    liked = (found for found in listed if (found.trending_score or 0) >= TRENDING)
+    return [model for found in liked for model in _mapped.models_of(found)]
 
 
 async def _at_router(session: Session, place: Place, name: str) -> Sequence[Model]:
@@ -53,6 +88,12 @@ async def _at_router(session: Session, place: Place, name: str) -> Sequence[Mode
             return []
         raise
     return [model for model in _listing.router_models(answer.content) if model.id == name]
+
+
+async def _at_hub(session: Session, place: Place, name: str) -> Sequence[Model]:
+    """What the Hub's mapping offers; a renamed model (the Hub redirects) keeps the name asked for."""
+    found = await hub.get_model(session.http, place.endpoints, name)
+    return [] if found is None else _mapped.models_of(found, name)
 
 
 async def _own(session: Session, place: Place) -> list[Model]:
@@ -69,8 +110,31 @@ async def _own(session: Session, place: Place) -> list[Model]:
         if named:
             return named
         raise
+    if len(listed) == 1 and listed[0].context_length is None:
+        listed = [_with_info(listed[0], await server_info(session, place))]
     known = {model.id for model in listed}
     return [*listed, *(model for model in named if model.id not in known)]
+
+
+def _with_info(model: Model, info: Mapping[str, Any]) -> Model:
+    """TGI serves one model, and states its window at `/info`."""
+    tokens = info.get("max_total_tokens")
+    return attrs.evolve(model, context_length=tokens) if isinstance(tokens, int) else model
+
+
+async def _kept(awaitable: Awaitable[Sequence[Model]]) -> Sequence[Model] | ProviderError:
+    try:
+        return await awaitable
+    except ProviderError as error:
+        return error
+
+
+async def _keep(found: dict[str, Sequence[Model]], name: str, awaitable: Awaitable[Sequence[Model]]) -> None:
+    """One of several questions asked side by side: what fails or is slow costs only its own answer."""
+    with anyio.move_on_after(ASIDE_SECONDS):
+        answer = await _kept(awaitable)
+        if not isinstance(answer, ProviderError):
+            found[name] = answer
 
 
 def _unlisted(name: str) -> Model:

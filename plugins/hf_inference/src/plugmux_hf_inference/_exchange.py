@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Protocol
 
 import anyio
@@ -14,6 +14,7 @@ from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.events import Event, FinishReason
 from plugmux.http import EventSource, Http, Response
 from plugmux.huggingface.failures import error_of
+from plugmux.statuses import request_id_of
 from plugmux_hf_inference._wire import Sending
 
 __all__ = ["Decoder", "Exchange"]
@@ -40,7 +41,7 @@ class Exchange:
 
     http: Http
     url: str
-    decoder: Callable[[EventSource], Decoder]
+    decoder: Callable[[EventSource, Sending], Decoder]
     mend: Callable[[Sending, ProviderError], Sending | None]
 
     async def run(self, sending: Sending) -> AsyncGenerator[Event, None]:
@@ -66,21 +67,33 @@ class Exchange:
         async with self.http.events(
             "POST", self.url, json=sending.body, headers=sending.headers, error=error_of
         ) as source:
-            decoder = self.decoder(source)
-            if not source.is_stream:
-                for event in _events_of_body(await source.read(), decoder):
+            decoder = self.decoder(source, sending)
+            with _said_by(source):
+                if not source.is_stream:
+                    for event in _events_of_body(await source.read(), decoder):
+                        yield event
+                    return
+                async for sent in source:
+                    for event in decoder.feed(sent.data):
+                        yield event
+                    if decoder.finish_reason is not None:
+                        source.linger(STRAGGLERS)
+                    if decoder.done:
+                        await _drain(source)
+                        break
+                for event in decoder.end():
                     yield event
-                return
-            async for sent in source:
-                for event in decoder.feed(sent.data):
-                    yield event
-                if decoder.finish_reason is not None:
-                    source.linger(STRAGGLERS)
-                if decoder.done:
-                    await _drain(source)
-                    break
-            for event in decoder.end():
-                yield event
+
+
+@contextmanager
+def _said_by(source: EventSource) -> Iterator[None]:
+    """Give an error inside the answer the answer's status and request id, where it has none of its own."""
+    try:
+        yield
+    except ProviderError as error:
+        error.status = error.status or source.status
+        error.request_id = error.request_id or request_id_of(source.headers)
+        raise
 
 
 async def _drain(source: EventSource) -> None:

@@ -173,12 +173,17 @@ def _own_model(item: Mapping[str, Any], *, default: bool) -> Model:
         item.get("context_window"),  # groq
         meta.get("n_ctx_train") if isinstance(meta, dict) else None,  # llama.cpp
     )
-    prefills = {"vllm": True, "llamacpp": True}.get(str(item.get("owned_by")).lower())
+    server = str(item.get("owned_by") or "").lower()
     return Model(
         id=item["id"],
         options=CHAT_OPTIONS,
-        capabilities={} if prefills is None else {Capability.PREFILL: prefills},
+        capabilities={Capability.PREFILL: True} if server in _PREFILLING else {},
         context_length=next((int(n) for n in lengths if isinstance(n, int) and n > 0), None),
         auth=Auth.OPTIONAL,
         default=default,
+        extra={"server": server} if server in _PREFILLING else {},
     )
+
+
+_PREFILLING = frozenset({"vllm", "llamacpp"})
+"""Servers that go on with a final assistant message, by the name they give themselves in `owned_by`."""

@@ -9,15 +9,17 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from plugmux.credentials import Credential, origin_of
-from plugmux.errors import ConfigurationError
+from plugmux.errors import ConfigurationError, ProviderError
 from plugmux.huggingface import tokens
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
+from plugmux.huggingface.failures import error_of
 
 if TYPE_CHECKING:
-    from plugmux.errors import ProviderError
     from plugmux.session import Session
 
-__all__ = ["Place", "credential_of", "place_of"]
+__all__ = ["Place", "credential_of", "is_own", "place_of", "server_info", "speaks_tgi"]
+
+INFO_SECONDS = 3600.0
 
 
 @frozen(kw_only=True)
@@ -52,6 +54,32 @@ def place_of(session: Session) -> Place:
     headers = {} if base and not _is_ours(base, endpoints) else bill_to_headers(session.settings)
     root = api.removesuffix("/v1") if base else endpoints.router
     return Place(api=api, root=root, endpoints=endpoints, is_own=bool(base), headers=headers)
+
+
+def is_own(session: Session) -> bool:
+    """Whether the provider is configured for a server of the user's own."""
+    return bool(_base_url(session.settings))
+
+
+async def server_info(session: Session, place: Place) -> Mapping[str, Any]:
+    """What TGI says of itself at `/info`, kept for an hour; empty for a server that is not TGI."""
+    key = f"info:{place.root}"
+    known = session.cache.get(key)
+    if isinstance(known, dict):
+        return known
+    try:
+        answer = await session.http.request("GET", f"{place.root}/info", error=error_of)
+        found = answer.json()
+    except ProviderError:
+        found = {}
+    info = found if isinstance(found, dict) and "max_total_tokens" in found else {}
+    session.cache.put(key, info, seconds=INFO_SECONDS)
+    return info
+
+
+async def speaks_tgi(session: Session, place: Place) -> bool:
+    """Whether the server at the place is TGI."""
+    return bool(await server_info(session, place))
 
 
 def credential_of(session: Session, challenge: ProviderError | None = None) -> Credential | None:

@@ -5,11 +5,12 @@ Short names must resolve to the model they name. A list ages: the router's own c
 
 from __future__ import annotations
 
+from plugmux.huggingface.images import IMAGE_OPTIONS
 from plugmux.huggingface.tokens import ACCOUNT
 from plugmux.huggingface.upstreams import POLICIES
 from plugmux.models import Auth, Model, Task
 
-__all__ = ["ALIASES", "CHAT_OPTIONS", "DEFAULT_MODEL", "STATIC_MODELS", "aliases_of"]
+__all__ = ["ALIASES", "CHAT_OPTIONS", "DEFAULT_MODEL", "STATIC_MODELS", "TEXT_OPTIONS", "aliases_of"]
 
 DEFAULT_MODEL = "openai/gpt-oss-120b"
 
@@ -29,6 +30,8 @@ CHAT_OPTIONS = frozenset(
         "top_p",
     }
 )
+
+TEXT_OPTIONS = frozenset({"action", "max_tokens", "seed", "shorten", "stop", "temperature", "top_p"})
 
 ALIASES = {
     "command-r-plus": "CohereLabs/c4ai-command-r-plus-08-2024",
@@ -105,9 +108,11 @@ def _picture(id: str, upstream: str) -> Model:
         id=id,
         upstream=upstream,
         tasks=(Task.TEXT_TO_IMAGE,),
+        options=IMAGE_OPTIONS,
         auth=Auth.REQUIRED,
         account=ACCOUNT,
         aliases=aliases_of(id),
+        extra={"road": "image"},
     )
 
 

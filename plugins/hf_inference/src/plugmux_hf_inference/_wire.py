@@ -10,10 +10,11 @@ from attrs import evolve, field, frozen
 from plugmux.errors import ContextLengthError, ProviderError
 from plugmux.events import Notice
 from plugmux.messages import Message
+from plugmux.models import Capability
 from plugmux.requests import Request
 from plugmux_hf_inference._static import CHAT_OPTIONS
 
-__all__ = ["Sending", "chat_sending", "mend", "messages_of", "notices_of"]
+__all__ = ["Sending", "chat_sending", "mend", "messages_of", "notices_of", "with_fewer_tokens"]
 
 
 @frozen(kw_only=True)
@@ -49,12 +50,36 @@ def chat_sending(request: Request) -> Sending:
         body["stop"] = list(options.stop)
     if options.tools is not None:
         body["tools"] = [dict(tool) for tool in options.tools]
-    body |= options.extra_body or {}
+    prefill, notices = _prefill(request)
+    body |= prefill | dict(options.extra_body or {})
     return Sending(
         body=body,
         headers=dict(options.extra_headers or {}),
-        notices=notices_of(request, CHAT_OPTIONS),
+        notices=(*notices_of(request, CHAT_OPTIONS), *notices),
     )
+
+
+def _prefill(request: Request) -> tuple[dict[str, Any], tuple[Notice, ...]]:
+    """What `action="continue"` needs beside the assistant's message at the end.
+
+    vLLM wants to be told (by its documents); llama.cpp and TGI go on by themselves (by their sources).
+    """
+    if request.options.action != "continue":
+        return {}, ()
+    if not request.messages or request.messages[-1].role != "assistant":
+        return {}, (_notice("option-ignored", "there is no assistant message at the end to go on with"),)
+    if request.model.extra.get("server") == "vllm":
+        return {"continue_final_message": True, "add_generation_prompt": False}, ()
+    match request.model.can(Capability.PREFILL):
+        case True:
+            return {}, ()
+        case False:
+            return {}, (_notice("option-ignored", "this model cannot go on with a message"),)
+    return {}, (_notice("continue-uncertain", "nobody says whether this model goes on or starts anew"),)
+
+
+def _notice(code: str, message: str) -> Notice:
+    return Notice(code=code, option="action", message=message)
 
 
 def messages_of(request: Request) -> list[dict[str, Any]]:
@@ -95,7 +120,7 @@ def mend(sending: Sending, error: ProviderError) -> Sending | None:
     if error.status not in (400, 413, 422):
         return None
     if isinstance(error, ContextLengthError):
-        return _with_fewer_tokens(sending, error, "max_tokens")
+        return with_fewer_tokens(sending, error)
     if "stream_options" in error.message and "stream_options" in body:
         return evolve(sending, body={k: v for k, v in body.items() if k != "stream_options"}, notices=())
     if "stream" in error.message and "not supported" in error.message and body.get("stream"):
@@ -104,19 +129,28 @@ def mend(sending: Sending, error: ProviderError) -> Sending | None:
     return None
 
 
-def _with_fewer_tokens(sending: Sending, error: ContextLengthError, name: str) -> Sending | None:
-    wanted = sending.body.get(name)
+def with_fewer_tokens(
+    sending: Sending, error: ContextLengthError, *, place: str | None = None, name: str = "max_tokens"
+) -> Sending | None:
+    """The request with an answer as long as the server's own numbers leave room for; None without room.
+
+    `place` is the object inside the body that holds `name`. A server's default length is lowered as well.
+    """
+    holder = sending.body.get(place, {}) if place else sending.body
+    wanted = holder.get(name, error.wanted)
     room = room_of(error)
     if room is None or not isinstance(wanted, int) or wanted <= room:
         return None
-    said = f"{name} lowered from {wanted} to {room}: the model's window holds {error.limit} tokens"
+    said = f"max_tokens lowered from {wanted} to {room}: the model's window holds {error.limit} tokens"
     notice = Notice(code="option-changed", option="max_tokens", message=said)
-    return evolve(sending, body=sending.body | {name: room}, notices=(notice,))
+    lowered = {**holder, name: room}
+    body = {**sending.body, place: lowered} if place else lowered
+    return evolve(sending, body=body, notices=(notice,))
 
 
 def room_of(error: ContextLengthError) -> int | None:
     """Tokens that the server's own numbers leave for the answer; None if unknown or nothing is left."""
-    if error.limit is None:
+    if error.limit is None or (error.given is None and error.wanted is None):
         return None
     room = error.limit - (error.given or 0)
-    return room if room > 0 and (error.given is not None or error.wanted is not None) else None
+    return room if room > 0 else None

@@ -37,7 +37,7 @@ def create_stream(request: Request, session: Session) -> AsyncGenerator[Event, N
     """Answer by the road that the model takes: chat, raw text generation or a picture."""
     from plugmux_hf_inference import _roads
 
-    return _roads.road_of(request)(request, session)
+    return _roads.road_of(request, session)(request, session)
 
 
 @hookimpl

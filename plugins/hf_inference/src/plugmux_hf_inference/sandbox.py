@@ -109,6 +109,8 @@ class _Service:
         wanted = request.path_params["id"]
         if wanted in _play.TEXT_MODELS:
             return JSONResponse(_hub_entry(wanted))
+        if wanted in _drawn_ids():
+            return JSONResponse(_drawn_entry(wanted))
         return _not_found(wanted)
 
     def _generated(
@@ -170,6 +172,12 @@ def _hub_entry(id: str, *, as_list: bool = False) -> dict[str, Any]:
         "config": {"model_type": "gpt2", "tokenizer_config": {"eos_token": "<|endoftext|>"}},
         "inferenceProviderMapping": mapping,
     }
+
+
+def _drawn_entry(id: str) -> dict[str, Any]:
+    served = {"providerId": id, "status": "live", "task": "text-to-image"}
+    mapping = {upstream: served for upstream in ("hf-inference", "together")}
+    return {"id": id, "pipeline_tag": "text-to-image", "inferenceProviderMapping": mapping}
 
 
 def _not_found(id: str) -> Response:

@@ -1,0 +1,96 @@
+"""From the Hub's mapping of a model to the roads that lead to it. Pure.
+
+`conversational` goes by the router's chat; `text-generation` has one flat prompt; `text-to-image` is drawn by
+the two upstreams whose wire this plugin speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from plugmux.huggingface.hub import HubModel, Served
+from plugmux.huggingface.images import IMAGE_OPTIONS
+from plugmux.huggingface.tokens import ACCOUNT
+from plugmux.huggingface.upstreams import POLICIES, ROUTED
+from plugmux.models import Auth, Model, Task
+from plugmux_hf_inference._static import CHAT_OPTIONS, TEXT_OPTIONS, aliases_of
+
+__all__ = ["COMPLETIONS", "DRAWING", "RAW", "models_of"]
+
+RAW = "hf-inference"
+"""The upstream that takes TGI's `{"inputs", "parameters"}` at `/models/{id}`."""
+COMPLETIONS = {
+    "deepinfra": "/v1/openai/completions",
+    "featherless-ai": "/v1/completions",
+    "groq": "/openai/v1/completions",
+    "novita": "/v3/openai/completions",
+    "ovhcloud": "/v1/completions",
+    "scaleway": "/v1/completions",
+    "together": "/v1/completions",
+}
+"""Upstreams with OpenAI's text completions, and their routes (by both official clients' source)."""
+DRAWING = frozenset({"hf-inference", "together"})
+
+
+def models_of(found: HubModel, name: str | None = None) -> list[Model]:
+    """The model's roads under `name` (its own id if not given): a renamed one keeps the name asked for."""
+    live = [entry for entry in found.live if entry.upstream in ROUTED]
+    return [
+        *_chat(found, name or found.id, [entry for entry in live if entry.task == "conversational"]),
+        *_text(found, name or found.id, [entry for entry in live if entry.task == "text-generation"]),
+        *_pictures(found, name or found.id, [entry for entry in live if entry.task == "text-to-image"]),
+    ]
+
+
+def _chat(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:
+    if not served:
+        return
+    sees = found.pipeline_tag == "image-text-to-text"
+    common: dict[str, Any] = {
+        "id": name,
+        "tasks": (Task.CONVERSATIONAL, Task.IMAGE_TEXT_TO_TEXT) if sees else (Task.CONVERSATIONAL,),
+        "inputs": ("image",) if sees else (),
+        "options": CHAT_OPTIONS,
+        "auth": Auth.REQUIRED,
+        "account": ACCOUNT,
+        "gated": found.gated,
+    }
+    yield Model(**common, remote_id=found.id, aliases=aliases_of(found.id), selectors=POLICIES)
+    for entry in served:
+        yield Model(**common, remote_id=f"{found.id}:{entry.upstream}", upstream=entry.upstream, reserve=True)
+
+
+def _text(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:
+    for entry in served:
+        if entry.upstream != RAW and entry.upstream not in COMPLETIONS:
+            continue
+        yield Model(
+            id=name,
+            remote_id=entry.remote_id,
+            upstream=entry.upstream,
+            tasks=(Task.TEXT_GENERATION,),
+            options=TEXT_OPTIONS,
+            auth=Auth.REQUIRED,
+            account=ACCOUNT,
+            gated=found.gated,
+            aliases=aliases_of(found.id),
+            extra={"road": "text" if entry.upstream == RAW else "completions", "hub_id": found.id},
+        )
+
+
+def _pictures(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:
+    for entry in served:
+        if entry.upstream in DRAWING and entry.adapter_weights is None:
+            yield Model(
+                id=name,
+                remote_id=entry.remote_id,
+                upstream=entry.upstream,
+                tasks=(Task.TEXT_TO_IMAGE,),
+                options=IMAGE_OPTIONS,
+                auth=Auth.REQUIRED,
+                account=ACCOUNT,
+                gated=found.gated,
+                aliases=aliases_of(found.id),
+                extra={"road": "image"},
+            )
