@@ -51,15 +51,19 @@ class Fetcher:
             spool, label, target = await self._hop(url, address)
             if target is None:
                 return Media.from_spool(spool, kind=kind, mime_type=label, url=url, prompt=prompt)
-            url = urljoin(url, target)
+            url = _joined(url, target)
         raise MalformedResponseError(f"the result's address redirects more than {MAX_HOPS} times")
 
     async def _of_data_url(self, url: str, kind: MediaKind, prompt: str | None) -> Media:
         if len(url) > self._max_bytes // 3 * 4 + 1024:
             raise MalformedResponseError(f"the result is larger than {self._max_bytes:,} bytes")
         if len(url) <= INLINE:
-            return _of_data_url(url, kind, prompt)
-        return await anyio.to_thread.run_sync(_of_data_url, url, kind, prompt)
+            media = _of_data_url(url, kind, prompt)
+        else:
+            media = await anyio.to_thread.run_sync(_of_data_url, url, kind, prompt)
+        if media.size > self._max_bytes:
+            raise MalformedResponseError(f"the result is larger than {self._max_bytes:,} bytes")
+        return media
 
     async def _hop(self, url: str, address: str | None) -> tuple[Spool, str, str | None]:
         spool = Spool()
@@ -104,6 +108,13 @@ def _gone(response: Response) -> ProviderError:
     if response.status in (408, 425, 429) or response.status >= 500:
         return ServerError(said, status=response.status, retryable=False)
     return MalformedResponseError(f"{said}: it has expired, or was never there", status=response.status)
+
+
+def _joined(url: str, target: str) -> str:
+    try:
+        return urljoin(url, target)
+    except ValueError as error:
+        raise MalformedResponseError("the result's address redirects to a bad one") from error
 
 
 def _of_data_url(url: str, kind: MediaKind, prompt: str | None) -> Media:

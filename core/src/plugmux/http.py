@@ -52,7 +52,7 @@ class Response:
         """The body as JSON. Raises MalformedResponseError that quotes its beginning."""
         try:
             return _json.loads(self.content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             shown = self.text[:200].strip() or "nothing"
             raise MalformedResponseError(
                 f"expected JSON, got {self.content_type or 'untyped content'}: {shown}",

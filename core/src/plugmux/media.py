@@ -112,17 +112,17 @@ class Media:
 
         Raises FileExistsError, or OSError when the folder cannot be written.
         """
-        import tempfile
         from pathlib import Path
+        from uuid import uuid4
 
         target = Path(path)
-        handle, partial = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        partial = target.with_name(f".{uuid4().hex}.partial")
         try:
-            with os.fdopen(handle, "wb") as file:
+            with partial.open("xb") as file:
                 self._spool.copy_to(file)
             os.link(partial, target)
         finally:
-            os.unlink(partial)
+            partial.unlink(missing_ok=True)
         return target
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -103,7 +103,7 @@ def error_text(response: Response) -> str:
     """What the service says went wrong, in one short line."""
     try:
         said = text_of(json.loads(response.content))
-    except ValueError:
+    except (ValueError, RecursionError):
         said = _plain(response)
     return said or f"HTTP {response.status} without a word"
 
