@@ -70,7 +70,7 @@ def _shared(route: Route, wanted: Wanted) -> Submission:
     body = _merged(request.body, wanted.options.extra_body or {})
     headers = {"Content-Type": "application/json", **request.headers, **(wanted.options.extra_headers or {})}
     return Submission(
-        path=request.path.removeprefix(route.provider),
+        path=_path(route, wanted.remote_id),
         headers=headers,
         content=json.dumps(body, ensure_ascii=False).encode(),
         ignored=request.ignored,
