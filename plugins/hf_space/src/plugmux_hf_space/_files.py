@@ -1,0 +1,127 @@
+"""Files to an app and from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import anyio.to_thread
+
+from plugmux.credentials import origin_of
+from plugmux.errors import InvalidInputError, InvalidRequestError, MalformedResponseError, ProviderError
+from plugmux.media import Media, MediaKind
+from plugmux.messages import Attachment, attachment_from
+from plugmux_hf_space import _wire
+from plugmux_hf_space._app import App
+from plugmux_hf_space._results import FileData
+
+if TYPE_CHECKING:
+    from plugmux.requests import Request
+    from plugmux.session import Session
+
+__all__ = ["download", "given_images", "upload"]
+
+
+def given_images(request: Request) -> list[Attachment | str]:
+    """The images of a request: the option, else those of the last user message, as attachments or URLs."""
+    if request.options.image is not None:
+        return [request.options.image]
+    last = next((m for m in reversed(request.messages) if m.role == "user"), None)
+    parts = last.content if last is not None and isinstance(last.content, tuple) else ()
+    found: list[Attachment | str] = []
+    for part in parts:
+        image = part.get("image_url") if part.get("type") == "image_url" else None
+        url = image.get("url") if isinstance(image, Mapping) else image
+        if isinstance(url, str):
+            found.append(url)
+    return found
+
+
+async def upload(
+    session: Session, app: App, given: Attachment | str, headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """Bring a file to the app: its `FileData` value.
+
+    One that is given by URL is fetched here first: apps of gradio 5 and 6 refuse many addresses
+    (recorded). Raises InvalidRequestError for one that is too large.
+    """
+    attachment = await _with_bytes(session, given)
+    data = attachment.data or b""
+    if app.max_file_size is not None and len(data) > app.max_file_size:
+        raise InvalidRequestError(
+            f"the file has {len(data):,} bytes, the app takes {app.max_file_size:,}",
+            param="image",
+            status=413,
+        )
+    name = attachment.name if "." in attachment.name else f"{attachment.name}{_ending(attachment.mime_type)}"
+    answer = await session.http.request(
+        "POST",
+        app.at("/upload"),
+        headers=headers,
+        files={"files": (name, data, attachment.mime_type)},
+        error=_wire.error_of,
+    )
+    paths = answer.json()
+    if not (isinstance(paths, list) and paths and isinstance(paths[0], str)):
+        raise MalformedResponseError(f"the upload gave no path: {answer.text[:200]}")
+    return {
+        "path": paths[0],
+        "orig_name": name,
+        "mime_type": attachment.mime_type,
+        "meta": {"_type": "gradio.FileData"},
+    }
+
+
+async def _with_bytes(session: Session, given: Attachment | str) -> Attachment:
+    try:
+        attachment = await anyio.to_thread.run_sync(lambda: attachment_from(given, field="image"))
+    except InvalidInputError as error:
+        raise InvalidRequestError(str(error), param="image") from error
+    if attachment.data is not None:
+        return attachment
+    media = await session.download(attachment.url or "", kind=MediaKind.IMAGE)
+    return Attachment(name=attachment.name, mime_type=media.mime_type, data=media.data)
+
+
+def _ending(mime_type: str) -> str:
+    import mimetypes
+
+    return mimetypes.guess_extension(mime_type) or ""
+
+
+async def download(
+    session: Session, app: App, file: FileData, kind: MediaKind, *, prompt: str | None = None
+) -> Media:
+    """A file of the app's result. Raises MalformedResponseError for one that it does not give out."""
+    url = _address(app, file)
+    if url.partition("?")[0].endswith(".m3u8"):
+        raise MalformedResponseError("the app gives its sound as a playlist; plugmux reads whole files")
+    try:
+        return await session.download(url, kind=kind, own=[app.url], prompt=prompt)
+    except ProviderError as error:
+        if error.status in (401, 403, 404):
+            raise MalformedResponseError(
+                f"the app names a result that it does not give out ({error.status}): {error.message}"
+            ) from error
+        raise
+
+
+def _address(app: App, file: FileData) -> str:
+    """Where a file is. A path at the app goes through its own `/file=`; its `url` counts for streams."""
+    if file.url is not None and (file.url.startswith("data:") or file.path is None):
+        return urljoin(app.url + "/", file.url)
+    path = file.path or ""
+    if file.is_stream and file.url is not None:
+        return f"{app.url}{urlsplit(file.url).path}"
+    if path.startswith(("http://", "https://")):
+        return path
+    return app.at(_wire.file_route(path))
+
+
+def is_own(app: App, url: str) -> bool:
+    """Whether an address is at the app itself."""
+    try:
+        return origin_of(url) == origin_of(app.url)
+    except ValueError:
+        return False

@@ -1,0 +1,50 @@
+"""Who may see the Hub token: the Hub, and the Spaces that the user trusts, where the Hub says they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plugmux.credentials import Credential
+from plugmux.errors import InvalidInputError, ProviderError
+from plugmux.huggingface.endpoints import Endpoints
+from plugmux.huggingface.tokens import Token, find_token
+from plugmux_hf_space._settings import SpaceSettings
+from plugmux_hf_space._zerogpu import ACCOUNT
+
+if TYPE_CHECKING:
+    from plugmux.session import Session
+
+__all__ = ["credential_of"]
+
+
+def credential_of(session: Session, challenge: ProviderError | None = None) -> Credential | None:
+    """The credential for one model, or (without a model) for questions to the Hub.
+
+    An app's own code can read an `authorization` header. The Hub's clients send `x-hf-authorization`
+    instead, which its edge is made for (by their source); so does this, and only to an address that the
+    Hub named (`hub_host` of the model) of a Space in the setting `trusted`. Everybody else gets nothing.
+    """
+    if challenge is not None:
+        return None
+    token = find_token(session.token, session.settings, session.environ)
+    if token is None:
+        return None
+    if session.model is None:
+        hub = Endpoints.load(session.settings, session.environ).hub
+        return _made("Authorization", token, hub)
+    facts = session.model.extra
+    host, space = facts.get("hub_host"), facts.get("space")
+    if not host or not SpaceSettings.load(session.settings).trusts(space):
+        return None
+    return _made("x-hf-authorization", token, host)
+
+
+def _made(header: str, token: Token, origin: str) -> Credential:
+    try:
+        return Credential(
+            headers={header: f"Bearer {token.value}"}, origins=[origin], source=token.source, account=ACCOUNT
+        )
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"the token from {token.source} has characters that no token has", field="token"
+        ) from error

@@ -1,0 +1,97 @@
+"""Getting at an app that may have to be woken first."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+import anyio
+from attrs import evolve
+
+from plugmux.errors import DeadlineError, ModelNotFoundError, ProviderError, ServerError
+from plugmux.events import Event, Progress
+from plugmux.huggingface.endpoints import Endpoints
+from plugmux_hf_space._app import App
+from plugmux_hf_space._hub import SpaceFacts, get_space, obstacle
+from plugmux_hf_space._places import Place, space_address
+from plugmux_hf_space._settings import SpaceSettings
+from plugmux_hf_space._shelf import open_shelf
+
+if TYPE_CHECKING:
+    from plugmux.requests import Request
+    from plugmux.session import Session
+
+__all__ = ["wake"]
+
+CHAT_SECONDS = 30.0
+"""How old a description may be when a chat goes on: an app that was started anew has forgotten it."""
+
+
+async def wake(
+    session: Session, settings: SpaceSettings, place: Place, request: Request
+) -> AsyncGenerator[Event | App, None]:
+    """Events while it takes, then the app, last.
+
+    Asking an app for its description is the visit that wakes a sleeping Space (documented). Raises
+    DeadlineError (`limit` "waking"), ModelNotFoundError for one that is broken, paused or gone.
+    """
+    until = anyio.current_time() + settings.waking_limit
+    shelf = await open_shelf(session)
+    max_age = CHAT_SECONDS if request.state else 300.0
+    place = await _addressed(session, place)
+    while True:
+        try:
+            yield await shelf.app(
+                session, place.url or "", max_age=max_age, headers=request.options.extra_headers
+            )
+            return
+        except ProviderError as error:
+            stage = await _stage(session, place, error)
+        if anyio.current_time() + settings.poll_gap > until:
+            raise _passed(place, stage, settings)
+        yield Progress(stage="waking", message=f"{place.id} is {stage.lower().replace('_', ' ')}")
+        await anyio.sleep(settings.poll_gap)
+
+
+async def _addressed(session: Session, place: Place) -> Place:
+    """With an address: the Hub's, else the one that the rule gives."""
+    if place.url or place.space is None:
+        return place
+    facts = await _facts(session, place.space)
+    return evolve(place, url=(facts.url if facts else None) or space_address(place.space))
+
+
+async def _facts(session: Session, space: str) -> SpaceFacts | None:
+    """What the Hub says, or None if it cannot be asked. Raises ModelNotFoundError for one that is gone."""
+    try:
+        facts = await get_space(session, Endpoints.load(session.settings, session.environ), space)
+    except ModelNotFoundError:
+        raise
+    except ProviderError:
+        return None
+    reason = obstacle(facts)
+    if reason is not None:
+        raise ModelNotFoundError(reason, code=facts.stage.lower() or None)
+    return facts
+
+
+async def _stage(session: Session, place: Place, error: ProviderError) -> str:
+    """The stage of a Space that does not answer, if waiting may help. Raises what is wrong otherwise."""
+    if error.code != "unavailable" or place.space is None:
+        raise error
+    facts = await _facts(session, place.space)
+    if facts is None or not (facts.is_waiting or facts.stage.startswith("RUNNING_")):
+        said = f" (the Hub says {facts.stage or 'nothing'})" if facts else ""
+        raise ServerError(
+            f"{place.id} does not answer{said}: {error.message}", status=error.status, code="unavailable"
+        ) from error
+    return facts.stage
+
+
+def _passed(place: Place, stage: str, settings: SpaceSettings) -> DeadlineError:
+    return DeadlineError(
+        f"{place.id} is still {stage} after {settings.waking_limit:g} s",
+        limit="waking",
+        seconds=settings.waking_limit,
+        remedy="the setting waking_limit allows more; a woken Space may be ready in a minute",
+    )
