@@ -151,7 +151,7 @@ class Toolbox:
 
     @staticmethod
     def json(body: Any, status: int = 200, **headers: str) -> httpx.Response:
-        return httpx.Response(status, json=body, headers=headers)
+        return Toolbox.raw(json.dumps(body).encode(), "application/json", status, **headers)
 
     @staticmethod
     def raw(content: bytes, kind: str, status: int = 200, **headers: str) -> httpx.Response:

@@ -95,7 +95,7 @@ def ticket_of(queue: Queue, response: Response) -> Ticket:
     Of a URL only the path counts: the token goes to nobody's host but the router's.
     """
     named = _at(response.json(), queue.job)
-    job = _path_of(named) if isinstance(named, str) and "://" in named else _id_of(named)
+    job = _path_of(named) if queue.poll.startswith("{job}") else _id_of(named)
     if not job:
         raise MalformedResponseError(
             f"took the job and did not name it: {_excerpt(response)}", **_facts(response)
@@ -277,8 +277,8 @@ def _complaint(response: Response) -> str:
     return text_of(found) if found else ""
 
 
-def _path_of(url: str) -> str:
-    path = urlsplit(url).path
+def _path_of(url: object) -> str:
+    path = urlsplit(url).path if isinstance(url, str) else ""
     parts = path.split("/")
     return quote(path, safe="/:@%+~,=-._") if len(parts) > 2 and ".." not in parts else ""
 
