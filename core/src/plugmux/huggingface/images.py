@@ -103,17 +103,21 @@ def size_of(aspect_ratio: str, *, area: int = 1024 * 1024, multiple: int = 32) -
 
     Raises InvalidInputError for what is no ratio.
     """
+    ratio = _ratio(aspect_ratio)
+    height = math.sqrt(area / ratio)
+    return _rounded(height * ratio, multiple), _rounded(height, multiple)
+
+
+def _ratio(text: str) -> float:
     try:
-        across, up = (float(part) for part in aspect_ratio.replace("/", ":").split(":"))
+        across, up = (float(part) for part in text.replace("/", ":").split(":"))
         ratio = across / up
         if not 0.1 <= ratio <= 10:
             raise ValueError(ratio)
     except (ValueError, ZeroDivisionError) as error:
-        raise InvalidInputError(
-            f'expected a ratio like "16:9", got {aspect_ratio!r}', field="aspect_ratio"
-        ) from error
-    height = math.sqrt(area / ratio)
-    return _rounded(height * ratio, multiple), _rounded(height, multiple)
+        said = f'expected a ratio like "16:9", got {text!r}'
+        raise InvalidInputError(said, field="aspect_ratio") from error
+    return ratio
 
 
 def _rounded(side: float, multiple: int) -> int:
@@ -125,13 +129,13 @@ def _sizes(options: Options) -> dict[str, Any]:
     sizes = {name: value for name, value in given.items() if value is not None}
     if options.aspect_ratio is None or len(sizes) == 2:
         return sizes
-    if not sizes:
-        width, height = size_of(options.aspect_ratio)
-        return {"width": width, "height": height}
-    width, height = size_of(options.aspect_ratio)
+    ratio = _ratio(options.aspect_ratio)
     if options.width is not None:
-        return {"width": options.width, "height": _rounded(options.width * height / width, 8)}
-    return {"width": _rounded((options.height or 0) * width / height, 8), "height": options.height}
+        return {"width": options.width, "height": _rounded(options.width / ratio, 8)}
+    if options.height is not None:
+        return {"width": _rounded(options.height * ratio, 8), "height": options.height}
+    width, height = size_of(options.aspect_ratio)
+    return {"width": width, "height": height}
 
 
 def _ignored(options: Options, taken: frozenset[str]) -> tuple[str, ...]:
