@@ -22,6 +22,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    # httpx imports a command line of its own, rich and pygments with it, where they are installed: 35 ms.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     from plugmux.cli.app import app
 
     app(prog_name="plugmux")
