@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
+
+import anyio.to_thread
 
 from plugmux.errors import ProviderError
 from plugmux.huggingface import hub
 from plugmux.huggingface.hub import HubModel
 
 if TYPE_CHECKING:
-    from plugmux.messages import Message
     from plugmux.requests import Request
     from plugmux.session import Session
+    from plugmux_hf_inference._families import PromptFacts
     from plugmux_hf_inference._places import Place
+    from plugmux_hf_inference._prompts import Prompt
 
-__all__ = ["continues", "facts_of", "flat_prompt"]
+__all__ = ["continues", "facts_of", "flat_prompt", "prompt_facts"]
 
 FACTS_SECONDS = 24 * 3600.0
 NO_FACTS_SECONDS = 3600.0
 
 
-async def flat_prompt(request: Request, session: Session, place: Place) -> str:
-    """The conversation as one prompt, by the model's own template where it has one."""
-    return _plain(request.messages, continues(request))
+async def flat_prompt(request: Request, session: Session, place: Place) -> Prompt:
+    """The conversation as one prompt, by the model's own template where it has one.
+
+    Rendered in a worker thread: a template is somebody else's program and may take its time. Raises
+    InvalidRequestError if the template takes the messages in no form.
+    """
+    from plugmux_hf_inference import _prompts
+
+    name = request.model.extra.get("hub_id") or request.model.id
+    facts = await prompt_facts(session, place, name)
+    build = partial(_prompts.build_prompt, facts, request.messages, continue_final=continues(request))
+    return await anyio.to_thread.run_sync(build, abandon_on_cancel=True)
 
 
-def _plain(messages: Sequence[Message], open_end: bool) -> str:
-    lines = [f"{message.role.capitalize()}: {message.text}" for message in messages]
-    return "\n".join(lines if open_end else [*lines, "Assistant:"])
+async def prompt_facts(session: Session, place: Place, name: str) -> PromptFacts:
+    """What decides about a model's prompt: by its own tokenizer, else by its name alone."""
+    from plugmux_hf_inference._families import PromptFacts
+
+    known = await facts_of(session, place, name)
+    if known is None:
+        return PromptFacts(id=name)
+    return PromptFacts.from_tokenizer(known.id, known.tokenizer, known.model_type)
 
 
 def continues(request: Request) -> bool:

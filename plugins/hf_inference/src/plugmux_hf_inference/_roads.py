@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from plugmux.http import EventSource
     from plugmux.requests import Request
     from plugmux.session import Session
+    from plugmux_hf_inference._prompts import Prompt
     from plugmux_hf_inference._wire import Sending
 
 __all__ = ["road_of"]
@@ -65,12 +66,17 @@ async def text(request: Request, session: Session) -> AsyncGenerator[Event, None
     """One flat prompt: TGI's generation where the server speaks it, else OpenAI's text completions."""
     place = place_of(session)
     prompt = await flat_prompt(request, session, place)
-    exchange, sending, why = await _text_exchange(request, session, place, prompt)
-    yield Notice(code="road", message=why)
+    exchange, sending, why = await _text_exchange(request, session, place, prompt.text)
+    yield Notice(code="road", message=f"{why}; {_made_by(prompt)}")
     sending = attrs.evolve(sending, headers={**place.headers, **sending.headers})
     async with aclosing(exchange.run(sending)) as events:
         async for event in events:
             yield event
+
+
+def _made_by(prompt: Prompt) -> str:
+    repairs = f" ({', '.join(prompt.repairs)})" if prompt.repairs else ""
+    return f"prompt by {prompt.source}{repairs}"
 
 
 async def _text_exchange(

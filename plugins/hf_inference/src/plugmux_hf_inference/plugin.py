@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from plugmux.credentials import Credential
     from plugmux.errors import ProviderError
     from plugmux.events import Event
+    from plugmux.messages import Message
     from plugmux.models import Model
     from plugmux.requests import Request
     from plugmux.session import Session
@@ -38,6 +39,18 @@ def create_stream(request: Request, session: Session) -> AsyncGenerator[Event, N
     from plugmux_hf_inference import _roads
 
     return _roads.road_of(request, session)(request, session)
+
+
+@hookimpl
+def format_prompt(model: Model, messages: Sequence[Message], continue_final: bool) -> str | None:
+    """The prompt of the model's family, as far as its name tells; None for a stranger."""
+    from plugmux_hf_inference._families import PromptFacts, family_of
+    from plugmux_hf_inference._prompts import format_prompt as formatted
+
+    facts = PromptFacts(id=model.id)
+    if family_of(facts) is None:
+        return None
+    return formatted(facts, messages, continue_final=continue_final)
 
 
 @hookimpl

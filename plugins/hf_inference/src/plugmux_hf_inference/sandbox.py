@@ -176,7 +176,7 @@ def _hub_entry(id: str, *, as_list: bool = False) -> dict[str, Any]:
 
 def _drawn_entry(id: str) -> dict[str, Any]:
     served = {"providerId": id, "status": "live", "task": "text-to-image"}
-    mapping = {upstream: served for upstream in ("hf-inference", "together")}
+    mapping = dict.fromkeys(("hf-inference", "together"), served)
     return {"id": id, "pipeline_tag": "text-to-image", "inferenceProviderMapping": mapping}
 
 
