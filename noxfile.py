@@ -100,6 +100,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def failover(session: nox.Session) -> None:
+    """The sixteen faults of the public failover benchmark, on the real clock, side by side."""
+    _install_members(session)
+    session.run("python", "tests/failover", *session.posargs)
+
+
+@nox.session
 def real(session: nox.Session) -> None:
     """The command line against real servers that none of us wrote. Large downloads."""
     _install_members(session, *TEST_TOOLS)
