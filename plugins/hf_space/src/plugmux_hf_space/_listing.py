@@ -93,15 +93,22 @@ class Lister:
         mine = [m for m in static_models() if m.extra["space"] == space]
         return [evolve(m, asleep=facts.is_waiting, **_told(facts, m.extra)) for m in mine]
 
-    async def _at(self, place: Place) -> list[Model]:
-        facts: SpaceFacts | None = None
+    async def locate(self, place: Place) -> tuple[Place, SpaceFacts | None]:
+        """The place with its address and, for a Space, what the Hub says of it.
+
+        Raises ModelNotFoundError with the reason for a Space that cannot serve.
+        """
         if place.is_space_address and place.url is not None:
             space = await space_at(self.session, self.endpoints, place.url)
             place = evolve(place, space=space) if space else place
-        if place.space is not None:
-            facts = await get_space(self.session, self.endpoints, place.space)
-            _refuse(facts)
-            place = evolve(place, space=facts.id, url=facts.url or space_address(facts.id))
+        if place.space is None:
+            return place, None
+        facts = await get_space(self.session, self.endpoints, place.space)
+        _refuse(facts)
+        return evolve(place, space=facts.id, url=facts.url or space_address(facts.id)), facts
+
+    async def _at(self, place: Place) -> list[Model]:
+        place, facts = await self.locate(place)
         override = self.settings.override_of(place)
         app = None if facts is not None and facts.is_waiting else await self._app(place)
         models = models_of(place, app, facts, override)
@@ -118,7 +125,7 @@ class Lister:
         return None
 
     def _also_as_model(self, place: Place, facts: SpaceFacts | None, models: list[Model]) -> list[Model]:
-        """Under a model's id too: by the setting `serves`; by its card's one model if the settings name it."""
+        """Under a model's id too: by the setting `serves`; by its card's one model if settings name it."""
         if place.space is None or not models or place.endpoint:
             return models
         named = any(place.space == listed.space for listed in self.settings.places)
