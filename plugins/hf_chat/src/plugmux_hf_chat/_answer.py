@@ -48,13 +48,14 @@ class StoredFile:
 class Answer:
     """Decodes one answer.
 
-    `final` is set once the final answer has come, `ended` once the server said that it is done. After a
-    reconnect `replay()` makes it skip what it has already given.
+    `final` is set once the final answer has come, `ended` once the server said that it is done, `failed`
+    once it said that it failed. After a reconnect `replay()` makes it skip what it has already given.
     """
 
     def __init__(self) -> None:
         self.final = False
         self.ended = False
+        self.failed = False
         self._stream: list[str] = []
         self._round_start = 0
         self._tools: dict[str, str] = {}
@@ -83,7 +84,17 @@ class Answer:
         """The stream starts again from its beginning: skip the text that is known already."""
         self._skip = sum(map(len, self._stream))
 
-    def finish(self) -> list[Event | StoredFile]:
+    @property
+    def running(self) -> bool:
+        """Whether the server is, for all that is known, still at work."""
+        return not (self.final or self.ended or self.failed)
+
+    def end(self, status: str) -> None:
+        """The end of a resumed run in the server's word (completed, interrupted, error, gone)."""
+        self.ended = self.ended or status in ("completed", "interrupted")
+        self._interrupted = self._interrupted or status == "interrupted"
+
+    def finish(self) -> list[Event]:
         """The end of the stream: what was held back and `Finish`. Raises StreamCutError for a cut."""
         if not (self.final or self.ended):
             raise StreamCutError("the stream ended before the answer did")
@@ -101,7 +112,7 @@ class Answer:
             ) from error
         return [Notice(code="malformed-chunk", message=f"skipped a malformed line: {text[:80]!r}")]
 
-    def _flush(self) -> list[Event | StoredFile]:
+    def _flush(self) -> list[Event]:
         held = self._thinking.flush()
         self._said = self._said or bool(held)
         return list(held)
@@ -113,7 +124,7 @@ class Answer:
             case "finished":
                 self.ended = True
             case "error":
-                raise error_of_update(update, started=self._said)
+                self.error(update)
         return []
 
     def stream(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
@@ -131,7 +142,7 @@ class Answer:
         final = update["text"].replace("\0", "")
         self._interrupted = update.get("interrupted") is True
         self.final = True
-        events = self._settle(final) + self._flush()
+        events = [*self._settle(final), *self._flush()]
         searched = update.get("webSearch") or {}
         links = linked_sources(update.get("webSources")) or linked_sources(searched.get("sources"))
         return events + self._sources(links)
@@ -222,7 +233,8 @@ class Answer:
         ]
 
     def error(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
-        """A top-level error: documented for 2023."""
+        """The end by an error. As a type of its own it is documented for 2023."""
+        self.failed = True
         raise error_of_update(update, started=self._said)
 
     # Tools that the server runs
@@ -234,7 +246,7 @@ class Answer:
         uuid = str(update.get("uuid") or "")
         held: list[Event | StoredFile] = []
         if update.get("subtype") == "call":
-            held = self._flush()
+            held = list(self._flush())
             self._thinking = ThinkSplitter()
             self._tools[uuid] = str(update["call"]["name"])
         for event in tool_events(update, self._tools.setdefault(uuid, "tool")):

@@ -240,6 +240,7 @@ def _model(item: Mapping[str, Any], auth: Auth, account: str | None, *, default:
         name: answer for name, answer in told.items() if isinstance(answer, bool)
     }
     sees = capabilities.get(Capability.VISION, False)
+    inputs: set[str] = {"image"} if sees else set()
     # Servers with the flag `tools` are those that still have the image tool.
     draws = item.get("tools") is True
     return Model(
@@ -249,7 +250,7 @@ def _model(item: Mapping[str, Any], auth: Auth, account: str | None, *, default:
             *((Task.IMAGE_TEXT_TO_TEXT,) if sees else ()),
             *((Task.TEXT_TO_IMAGE,) if draws else ()),
         ),
-        inputs=frozenset(["image"] * sees),
+        inputs=inputs,
         options=TAKEN if sees else TAKEN - {"image"},
         capabilities={**capabilities, Capability.PREFILL: False},
         auth=auth,
