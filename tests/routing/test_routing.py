@@ -27,6 +27,15 @@ def test_the_policys_order_comes_before_health_and_speed():
     assert order(models, wish(policy=Policy(order=["named"]))) == ["named", "quick", "slow"]
 
 
+def test_an_open_breaker_outweighs_the_policys_order():
+    found = order(
+        [model("a"), model("b")],
+        wish(policy=Policy(order=["a"])),
+        health=lambda key: Standing(resting=key[0] == "a"),
+    )
+    assert found == ["b", "a"]
+
+
 def test_a_resting_candidate_comes_last_and_is_not_dropped():
     resting = {"a": Standing(resting=True, failures=3)}
     found = order([model("a"), model("b")], health=lambda key: resting.get(key[0], Standing()))

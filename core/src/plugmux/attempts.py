@@ -195,6 +195,8 @@ class Run:
         if failure.renewable:
             self._challenges[key] = failure
         self._failover.failed(turn.candidate, failure, self._clock(), spoke=spoke)
+        if self._runtime.health.standing(key).resting:
+            self._failover.rest(turn.candidate)
         if self._prefill and failure.rephrasable:
             self._failover.again(turn.candidate)
         elif spoke and self.job.on_break == "continue":

@@ -95,6 +95,12 @@ class Failover:
         else:
             self._pause(chance, now)
 
+    def rest(self, candidate: Candidate) -> None:
+        """Spare a candidate whose breaker is open, if there is anybody else."""
+        chance = self._chance(candidate.key)
+        if any(other is not chance and other.out is None for other in self._chances):
+            chance.out = chance.out or "it is resting after too many failures"
+
     def again(self, candidate: Candidate) -> None:
         """Let a candidate that refused a prefill have the plain request."""
         chance = self._chance(candidate.key)

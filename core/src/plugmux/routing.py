@@ -208,14 +208,15 @@ def _selected(model: Model, wish: Wish) -> Model:
 def _rank(
     model: Model, wish: Wish, standing: Standing, anonymous: bool, credentials: Mapping[str, bool]
 ) -> tuple[object, ...]:
-    """What comes first: the policy's order, then the healthy, then the fast."""
+    """What comes first: the policy's order, then the healthy, then the fast. An open breaker comes before
+    all: an order is a wish, and hammering who is down serves nobody."""
     policy = wish.policy
     needs_none = model.auth is Auth.NONE or (
         model.auth is Auth.OPTIONAL and not credentials.get(model.provider)
     )
     return (
-        _place(model, policy.order),
         standing.resting,
+        _place(model, policy.order),
         model.asleep,
         anonymous and not needs_none,
         model.reserve if _sort(wish) is None else False,
