@@ -154,7 +154,7 @@ class ChatDecoder:
         text = text or (delta.refusal if isinstance(delta.refusal, str) else "")
         if text:
             self._content = True
-            yield from [Text(text=text)] if self._splitter.in_answer else self._splitter.feed(text)
+            yield from self._splitter.feed(text)
         calls = delta.tool_calls
         for position, call in enumerate([calls] if isinstance(calls, Call) else calls or ()):
             yield self._tool_call(call, position)

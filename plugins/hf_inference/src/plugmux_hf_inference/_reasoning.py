@@ -26,7 +26,7 @@ class _Phase(Enum):
 class ThinkSplitter:
     """Text in pieces → `Reasoning` and `Text` in pieces. Line breaks around the tags are dropped.
 
-    Once `in_answer` is true the pieces are `Text` as they are, and need not come here.
+    Once `in_answer` is true, what is fed is `Text` as it is.
     """
 
     def __init__(self) -> None:
@@ -37,6 +37,8 @@ class ThinkSplitter:
 
     def feed(self, piece: str) -> list[Reasoning | Text]:
         """What `piece` makes certain; what may be part of a tag is held back."""
+        if self.in_answer:
+            return [Text(text=piece)] if piece else []
         self._held += piece
         return list(self._advance())
 
