@@ -25,7 +25,7 @@ from plugmux.http import Response
 from plugmux.huggingface.failures import error_of
 from plugmux.media import MediaKind
 from plugmux.models import Task
-from plugmux_hf_media import _answers
+from plugmux_hf_media import _answers, _results
 from plugmux_hf_media._routes import Route
 from plugmux_hf_media._table import route_of
 
@@ -188,7 +188,7 @@ def test_the_result_is_at_a_url(
 )
 def test_the_result_is_base64(shared: Path, name: str, entry: tuple[str, Task], mime_type: str) -> None:
     [result] = _answers.state_of(_entry(entry), _recorded(shared, name)).results
-    media = _answers.media_of(result, _entry(entry))
+    media = _results.media_of(result, entry[1])
     assert (media.kind, media.mime_type) == (MediaKind.IMAGE, mime_type)
 
 
@@ -199,26 +199,26 @@ def test_the_result_is_the_answer_itself(
     answer = _recorded(shared, name)
     state = _answers.state_of(_entry(entry), answer)
     assert state.content == answer.content
-    assert _answers.media_of(answer.content, _entry(entry), label=state.label).mime_type == mime_type
+    assert _results.media_of(answer.content, entry[1], label=state.label).mime_type == mime_type
 
 
 @pytest.mark.parametrize(("name", "task", "mime_type"), DOWNLOADS, ids=[row[0] for row in DOWNLOADS])
 def test_a_download_is_what_its_content_says(shared: Path, name: str, task: Task, mime_type: str) -> None:
     answer = _recorded(shared, name)
-    media = _answers.media_of(answer.content, _entry(("replicate", task)), label=answer.content_type)
+    media = _results.media_of(answer.content, task, label=answer.content_type)
     assert media.mime_type == mime_type
 
 
 @pytest.mark.parametrize("name", EMPTIED)
 def test_an_empty_download_is_malformed(shared: Path, name: str) -> None:
     with pytest.raises(MalformedResponseError, match="empty"):
-        _answers.media_of(_recorded(shared, name).content, _entry(("fal-ai", T2V)))
+        _results.media_of(_recorded(shared, name).content, T2V)
 
 
 @pytest.mark.parametrize(("name", "provider", "text"), TEXTS, ids=[row[0] for row in TEXTS])
 def test_the_result_is_text(shared: Path, name: str, provider: str, text: str) -> None:
     state = _answers.state_of(_entry((provider, ASR)), _recorded(shared, name))
-    assert _answers.transcript_of(state.transcript) == (text, None)
+    assert _results.transcript_of(state.transcript) == (text, None)
 
 
 @pytest.mark.parametrize(("name", "word", "fraction", "job"), JOBS, ids=[row[0] for row in JOBS])

@@ -1,10 +1,8 @@
-"""From a provider's answer to results, a job's state, or an error. Pure; large answers are decoded in a
-worker thread by the caller."""
+"""From a provider's answer to a job's state, its addresses, or an error. Pure; large answers are decoded
+in a worker thread by the caller."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -16,12 +14,13 @@ from attrs import field, frozen
 from plugmux.errors import ContentFilterError, MalformedResponseError, ProviderError, ServerError
 from plugmux.http import Response
 from plugmux.huggingface.failures import error_of_event
-from plugmux.media import Media, MediaKind, mime_type_of
+from plugmux.media import mime_type_of
 from plugmux.models import Task
 from plugmux.statuses import request_id_of, text_of
+from plugmux_hf_media._results import an, kind_of
 from plugmux_hf_media._routes import Queue, Route
 
-__all__ = ["State", "Ticket", "failure_of", "kind_of", "media_of", "state_of", "ticket_of", "transcript_of"]
+__all__ = ["State", "Ticket", "failure_of", "state_of", "ticket_of"]
 
 EXCERPT = 300
 
@@ -119,60 +118,7 @@ def failure_of(route: Route, state: State, response: Response) -> ProviderError:
         kind = ContentFilterError if _is_refusal(said) else type(error_of_event({"error": said}))
         return kind(said, **facts)
     what = "transcript" if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION else kind_of(route.task).value
-    return MalformedResponseError(f"an answer without {_article(what)}: {_excerpt(response)}", **facts)
-
-
-def kind_of(task: Task) -> MediaKind:
-    """What a task makes."""
-    if task in (Task.TEXT_TO_VIDEO, Task.IMAGE_TO_VIDEO):
-        return MediaKind.VIDEO
-    return MediaKind.AUDIO if task is Task.TEXT_TO_SPEECH else MediaKind.IMAGE
-
-
-def media_of(given: str | bytes, route: Route, *, label: str = "", prompt: str | None = None) -> Media:
-    """A `Media` of bytes or base64. Raises MalformedResponseError for what is none of its kind."""
-    data = given if isinstance(given, bytes) else _decoded(given)
-    if not data:
-        raise MalformedResponseError("the result is empty")
-    kind = kind_of(route.task)
-    return checked(Media.from_bytes(data, kind=kind, mime_type=label or None, prompt=prompt))
-
-
-def checked(media: Media) -> Media:
-    """The same, if it is what it should be: by its content where that is recognised, else by its label."""
-    family, _, rest = media.mime_type.partition("/")
-    fits = family in _FAMILIES[media.kind] or rest in ("octet-stream", "binary", "mp4", "ogg")
-    if not fits or (rest != "svg+xml" and _is_page(media)):
-        raise MalformedResponseError(f"{media.mime_type} where {_article(media.kind.value)} belongs")
-    return media
-
-
-def _is_page(media: Media) -> bool:
-    """Whether it is an error page or object under a false label. No such page is large."""
-    return media.size < 64 * 1024 and media.data.lstrip()[:1] in (b"<", b"{", b"[")
-
-
-_FAMILIES = {
-    MediaKind.IMAGE: frozenset({"image"}),
-    MediaKind.VIDEO: frozenset({"video", "image"}),  # an animated GIF or WebP is a film
-    MediaKind.AUDIO: frozenset({"audio", "video"}),  # MP4 and WebM hold sound alone, too
-}
-
-
-def transcript_of(found: object) -> tuple[str | None, str | None]:
-    """Text, or the URL of a file with it, out of a recognition's output of any known shape."""
-    match found:
-        case str():
-            return found, None
-        case [str(), *_]:
-            return "".join(part for part in found if isinstance(part, str)), None
-        case [Mapping() as first, *_]:
-            return transcript_of(first)
-        case {"txt_file": str() as url}:
-            return None, url
-        case {"translation": str() as text} | {"transcription": str() as text} | {"text": str() as text}:
-            return text, None
-    return None, None
+    return MalformedResponseError(f"an answer without {an(what)}: {_excerpt(response)}", **facts)
 
 
 def _is_json(response: Response) -> bool:
@@ -289,13 +235,6 @@ def _id_of(value: object) -> str:
     return quote(str(value), safe="")
 
 
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedResponseError("the result has broken base64") from error
-
-
 def _facts(response: Response) -> dict[str, Any]:
     return {
         "status": response.status,
@@ -309,7 +248,3 @@ def _excerpt(response: Response) -> str:
         return json.dumps(response.json(), ensure_ascii=False)[:EXCERPT]
     except MalformedResponseError:
         return " ".join(response.text[: 4 * EXCERPT].split())[:EXCERPT]
-
-
-def _article(word: str) -> str:
-    return f"an {word}" if word[0] in "aeiou" else f"a {word}"

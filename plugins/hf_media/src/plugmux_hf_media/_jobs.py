@@ -33,7 +33,7 @@ from plugmux.models import Task
 from plugmux.requests import Request
 from plugmux.session import Session
 from plugmux.statuses import request_id_of
-from plugmux_hf_media import _answers, _wire
+from plugmux_hf_media import _answers, _results, _wire
 from plugmux_hf_media._answers import State, Ticket
 from plugmux_hf_media._routes import Route, Wanted
 from plugmux_hf_media._table import PROVIDERS, route_of
@@ -56,9 +56,9 @@ async def run(request: Request, session: Session) -> AsyncGenerator[Event, None]
     """The events of one attempt."""
     job = Job.of(request, session)
     await job.submit()
-    for event in job.preamble():
-        yield event
     try:
+        for event in job.preamble():
+            yield event
         while not job.is_over:
             if (news := job.news()) is not None:
                 yield news
@@ -184,7 +184,7 @@ class Job:
 
     async def transcript(self) -> list[Event]:
         """The text of a recognition, and its finish."""
-        text, url = _answers.transcript_of(self.state.transcript)
+        text, url = _results.transcript_of(self.state.transcript)
         if url is not None:
             text = (await self._download(url, MediaKind.AUDIO)).data.decode("utf-8", "replace")
         if text is None:
@@ -196,8 +196,8 @@ class Job:
 
     async def _one(self, result: str, prompt: str | None) -> Media:
         if result.startswith(("http://", "https://", "data:")):
-            media = await self._download(result, _answers.kind_of(self.route.task), prompt)
-            return _answers.checked(media)
+            media = await self._download(result, _results.kind_of(self.route.task), prompt)
+            return _results.checked(media)
         return await off_loop(len(result), _media_of_base64, result, self.route, prompt)
 
     async def _wanted(self) -> Wanted:
@@ -284,11 +284,11 @@ def _ignored(option: str, route: Route) -> Notice:
 
 
 def _media_of_bytes(state: State, route: Route) -> Media:
-    return _answers.media_of(state.content or b"", route, label=state.label, prompt=state.prompt)
+    return _results.media_of(state.content or b"", route.task, label=state.label, prompt=state.prompt)
 
 
 def _media_of_base64(text: str, route: Route, prompt: str | None) -> Media:
-    return _answers.media_of(text, route, prompt=prompt)
+    return _results.media_of(text, route.task, prompt=prompt)
 
 
 async def off_loop(size: int, function: Callable[..., Result], *args: Any) -> Result:

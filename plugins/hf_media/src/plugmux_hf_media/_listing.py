@@ -12,7 +12,7 @@ from plugmux_hf_media._routes import Route
 from plugmux_hf_media._table import TASKS, route_of
 from plugmux_hf_media._wire import options_of
 
-__all__ = ["ALIASES", "models_of", "static_models", "video_first"]
+__all__ = ["ALIASES", "known_models", "models_of", "static_models", "video_first"]
 
 ALIASES = {
     "black-forest-labs/FLUX.1-dev": ("flux", "flux-dev"),
@@ -91,10 +91,14 @@ _KNOWN = {
 
 def static_models() -> tuple[Model, ...]:
     """What is listed until the Hub has been asked."""
-    found = (_known(model, task, upstreams) for (model, task), upstreams in _KNOWN.items())
-    return tuple(video_first(entry for model in found for entry in models_of(model)))
+    return tuple(video_first(entry for model in known_models() for entry in models_of(model)))
+
+
+def known_models() -> tuple[HubModel, ...]:
+    """The models that are known without the Hub, in its own terms."""
+    return tuple(_known(model, task, upstreams) for (model, task), upstreams in _KNOWN.items())
 
 
 def _known(model: str, task: Task, upstreams: Mapping[str, str]) -> HubModel:
     served = (Served(upstream=name, remote_id=its_id, task=task.value) for name, its_id in upstreams.items())
-    return HubModel(id=model, served=tuple(served))
+    return HubModel(id=model, pipeline_tag=task.value, served=tuple(served))

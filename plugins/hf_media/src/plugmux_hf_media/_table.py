@@ -13,49 +13,25 @@ from typing import Any
 from plugmux.huggingface.images import IMAGE_OPTIONS, hf_inference_request, together_request
 from plugmux.models import Task
 from plugmux_hf_media._routes import Form, Queue, Route, Slot, Take, Wanted
+from plugmux_hf_media._words import (
+    image_size,
+    same,
+    seconds_in_words,
+    size_with_star,
+    size_with_x,
+    target_size,
+    whole_seconds,
+    width_and_height,
+)
 
-__all__ = ["PROVIDERS", "TASKS", "route_of"]
+__all__ = ["PROVIDERS", "TASKS", "route_of", "routes_of"]
 
 PROMPT, PROMPT_IF_ANY, MODEL = Slot.PROMPT, Slot.PROMPT_IF_ANY, Slot.MODEL
 VERSION, MEDIA, BASE64 = Slot.VERSION, Slot.MEDIA, Slot.BASE64
 
 
-def _same(*names: str, **others: Take) -> dict[str, Take]:
-    """Options that go by their own names, and those that do not."""
-    return dict(zip(names, names, strict=True)) | others
-
-
-def _width_and_height(width: int, height: int) -> dict[str, Any]:
-    return {"width": width, "height": height}
-
-
-def _image_size(width: int, height: int) -> dict[str, Any]:
-    return {"image_size": {"width": width, "height": height}}
-
-
-def _target_size(width: int, height: int) -> dict[str, Any]:
-    return {"target_size": {"width": width, "height": height}}
-
-
-def _size_with_x(width: int, height: int) -> dict[str, Any]:
-    return {"size": f"{width}x{height}"}
-
-
-def _size_with_star(width: int, height: int) -> dict[str, Any]:
-    return {"size": f"{width}*{height}"}
-
-
-def _seconds_in_words(seconds: float) -> dict[str, Any]:
-    """fal's video models that have a choice of lengths name them as text: "5", "10" (documented)."""
-    return {"duration": f"{seconds:g}"}
-
-
-def _whole_seconds(seconds: float) -> dict[str, Any]:
-    return {"duration": int(seconds) if float(seconds).is_integer() else seconds}
-
-
 _DIFFUSION = ("negative_prompt", "num_inference_steps", "guidance_scale", "seed")
-_STEPS = _same("negative_prompt", "guidance_scale", "seed", num_inference_steps="steps")
+_STEPS = same("negative_prompt", "guidance_scale", "seed", num_inference_steps="steps")
 
 
 # hf-inference
@@ -65,7 +41,7 @@ _HF_INFERENCE = (
         provider="hf-inference",
         task=Task.TEXT_TO_IMAGE,
         path="/models/{model}",
-        takes=_same(*IMAGE_OPTIONS),
+        takes=same(*IMAGE_OPTIONS),
         shared=hf_inference_request,
         results=("data", "output"),
     ),
@@ -75,8 +51,8 @@ _HF_INFERENCE = (
         path="/models/{model}",
         body={"inputs": BASE64, "parameters": {"prompt": PROMPT_IF_ANY}},
         under="parameters",
-        takes=_same(*_DIFFUSION),
-        size=_target_size,
+        takes=same(*_DIFFUSION),
+        size=target_size,
         form=Form.BINARY,
         headers={"Accept": "image/png"},
     ),
@@ -106,8 +82,8 @@ _FAL_QUEUE = Queue(
     result="{job}?_subdomain=queue",
     cancel=("PUT", "{job}/cancel?_subdomain=queue"),
 )
-_FAL_VIDEO = _same(
-    *_DIFFUSION, "aspect_ratio", "resolution", duration=_seconds_in_words, fps="frames_per_second"
+_FAL_VIDEO = same(
+    *_DIFFUSION, "aspect_ratio", "resolution", duration=seconds_in_words, fps="frames_per_second"
 )
 
 
@@ -125,8 +101,8 @@ _FAL_AI = (
         task=Task.TEXT_TO_IMAGE,
         path="/{model}?_subdomain=queue",
         body={"prompt": PROMPT},
-        takes=_same(*_DIFFUSION),
-        size=_image_size,
+        takes=same(*_DIFFUSION),
+        size=image_size,
         standard={"image_size": "square_hd"},  # its own is 4:3 (recorded), everybody else's 1:1
         queue=_FAL_QUEUE,
         results=("images", "image"),
@@ -137,8 +113,8 @@ _FAL_AI = (
         task=Task.IMAGE_TO_IMAGE,
         path="/{model}?_subdomain=queue",
         body={"image_url": MEDIA, "image_urls": [MEDIA], "prompt": PROMPT_IF_ANY},
-        takes=_same(*_DIFFUSION),
-        size=_image_size,
+        takes=same(*_DIFFUSION),
+        size=image_size,
         queue=_FAL_QUEUE,
         results=("images", "image"),
         lora=_fal_lora,
@@ -168,7 +144,7 @@ _FAL_AI = (
         task=Task.TEXT_TO_SPEECH,
         path="/{model}",
         body={"text": PROMPT},
-        takes=_same("voice", "speed"),
+        takes=same("voice", "speed"),
         results=("audio", "audio_file"),
     ),
     Route(
@@ -176,7 +152,7 @@ _FAL_AI = (
         task=Task.AUTOMATIC_SPEECH_RECOGNITION,
         path="/{model}",
         body={"audio_url": MEDIA},
-        takes=_same("language"),
+        takes=same("language"),
         # It knows three labels (by the JavaScript client's source); FLAC went through as mpeg (recorded).
         relabel={
             "audio/wav": "audio/x-wav",
@@ -220,31 +196,31 @@ _REPLICATE = (
     _replicate(
         Task.TEXT_TO_IMAGE,
         {"prompt": PROMPT},
-        _same(*_DIFFUSION, "aspect_ratio"),
-        size=_width_and_height,
+        same(*_DIFFUSION, "aspect_ratio"),
+        size=width_and_height,
         lora=_replicate_lora,
     ),
     _replicate(
         Task.IMAGE_TO_IMAGE,  # its models disagree on the key of the picture
         {"image": MEDIA, "images": [MEDIA], "input_image": MEDIA, "input_images": [MEDIA]}
         | {"prompt": PROMPT_IF_ANY},
-        _same(*_DIFFUSION, "aspect_ratio"),
-        size=_width_and_height,
+        same(*_DIFFUSION, "aspect_ratio"),
+        size=width_and_height,
     ),
     _replicate(
         Task.TEXT_TO_VIDEO,
         {"prompt": PROMPT},
-        _same(*_DIFFUSION, "aspect_ratio", "resolution", duration=_whole_seconds, fps="frames_per_second"),
-        size=_width_and_height,
+        same(*_DIFFUSION, "aspect_ratio", "resolution", duration=whole_seconds, fps="frames_per_second"),
+        size=width_and_height,
     ),
-    _replicate(Task.TEXT_TO_SPEECH, {"text": PROMPT}, _same("voice", "speed")),
-    _replicate(Task.AUTOMATIC_SPEECH_RECOGNITION, {"audio": MEDIA}, _same("language")),
+    _replicate(Task.TEXT_TO_SPEECH, {"text": PROMPT}, same("voice", "speed")),
+    _replicate(Task.AUTOMATIC_SPEECH_RECOGNITION, {"audio": MEDIA}, same("language")),
 )
 
 # together
 
 _TOGETHER_QUEUE = Queue(job="id", poll="/v2/videos/{job}", seconds=2.0)
-_TOGETHER_VIDEO = _STEPS | _same("fps", duration="seconds")
+_TOGETHER_VIDEO = _STEPS | same("fps", duration="seconds")
 _TOGETHER_EDIT: dict[str, Any] = {"prompt": PROMPT, "model": MODEL, "response_format": "base64"}
 
 _TOGETHER = (
@@ -252,7 +228,7 @@ _TOGETHER = (
         provider="together",
         task=Task.TEXT_TO_IMAGE,
         path="/v1/images/generations",
-        takes=_same(*IMAGE_OPTIONS),
+        takes=same(*IMAGE_OPTIONS),
         shared=together_request,
         results=("data",),
     ),
@@ -262,7 +238,7 @@ _TOGETHER = (
         path="/v1/images/generations",
         body=_TOGETHER_EDIT | {"reference_images": [MEDIA]},
         takes=_STEPS,
-        size=_width_and_height,
+        size=width_and_height,
         results=("data",),
     ),
     Route(
@@ -271,7 +247,7 @@ _TOGETHER = (
         path="/v2/videos",
         body={"prompt": PROMPT, "model": MODEL},
         takes=_TOGETHER_VIDEO,
-        size=_width_and_height,
+        size=width_and_height,
         queue=_TOGETHER_QUEUE,
         results=("outputs",),
     ),
@@ -282,7 +258,7 @@ _TOGETHER = (
         body={"model": MODEL, "frame_images": [{"input_image": MEDIA, "frame": "first"}]}
         | {"prompt": PROMPT_IF_ANY},
         takes=_TOGETHER_VIDEO,
-        size=_width_and_height,
+        size=width_and_height,
         queue=_TOGETHER_QUEUE,
         results=("outputs",),
     ),
@@ -291,14 +267,14 @@ _TOGETHER = (
         task=Task.TEXT_TO_SPEECH,
         path="/v1/audio/speech",
         body={"input": PROMPT, "model": MODEL},
-        takes=_same("voice"),
+        takes=same("voice"),
     ),
     Route(
         provider="together",
         task=Task.AUTOMATIC_SPEECH_RECOGNITION,
         path="/v1/audio/transcriptions",
         body={"model": MODEL},
-        takes=_same("language"),
+        takes=same("language"),
         form=Form.MULTIPART,
         results=("text",),
     ),
@@ -310,7 +286,7 @@ _TOGETHER_KONTEXT = Route(
     path="/v1/images/generations",
     body=_TOGETHER_EDIT | {"image_url": MEDIA},
     takes=_STEPS,
-    size=_width_and_height,
+    size=width_and_height,
     results=("data",),
 )
 
@@ -323,7 +299,7 @@ _NOVITA = (
         path="/v3/async/{model}",
         body={"prompt": PROMPT},
         takes=_STEPS,
-        size=_width_and_height,
+        size=width_and_height,
         queue=Queue(job="task_id", poll="/v3/async/task-result?task_id={job}", status="task.status"),
         results=("video", "videos"),
     ),
@@ -334,8 +310,8 @@ _NSCALE = (
         task=Task.TEXT_TO_IMAGE,
         path="/v1/images/generations",
         body={"response_format": "b64_json", "prompt": PROMPT, "model": MODEL},
-        takes=_same("negative_prompt", "guidance_scale", "seed"),
-        size=_size_with_x,
+        takes=same("negative_prompt", "guidance_scale", "seed"),
+        size=size_with_x,
         results=("data",),
     ),
 )
@@ -360,18 +336,18 @@ def _wavespeed(task: Task, body: dict[str, Any], **more: Any) -> Route:
 
 _WAVESPEED_EDIT: dict[str, Any] = {"image": MEDIA, "prompt": PROMPT_IF_ANY}
 _WAVESPEED = (
-    _wavespeed(Task.TEXT_TO_IMAGE, {"prompt": PROMPT}, takes=_same(*_DIFFUSION), size=_size_with_star),
-    _wavespeed(Task.IMAGE_TO_IMAGE, _WAVESPEED_EDIT, takes=_same(*_DIFFUSION), size=_size_with_star),
+    _wavespeed(Task.TEXT_TO_IMAGE, {"prompt": PROMPT}, takes=same(*_DIFFUSION), size=size_with_star),
+    _wavespeed(Task.IMAGE_TO_IMAGE, _WAVESPEED_EDIT, takes=same(*_DIFFUSION), size=size_with_star),
     _wavespeed(
         Task.TEXT_TO_VIDEO,
         {"prompt": PROMPT},
-        takes=_same(*_DIFFUSION, duration=_whole_seconds),
-        size=_size_with_star,
+        takes=same(*_DIFFUSION, duration=whole_seconds),
+        size=size_with_star,
     ),
     _wavespeed(
         Task.IMAGE_TO_VIDEO,
         _WAVESPEED_EDIT,
-        takes=_same(*_DIFFUSION, "resolution", duration=_whole_seconds),
+        takes=same(*_DIFFUSION, "resolution", duration=whole_seconds),
     ),
 )
 _ZAI = (
@@ -380,7 +356,7 @@ _ZAI = (
         task=Task.TEXT_TO_IMAGE,
         path="/api/paas/v4/async/images/generations",
         body={"model": MODEL, "prompt": PROMPT},
-        size=_size_with_x,
+        size=size_with_x,
         headers={"x-source-channel": "hugging_face", "Accept-Language": "en-US,en"},
         queue=Queue(job="id", poll="/api/paas/v4/async-result/{job}", status="task_status", seconds=5.0),
         results=("image_result",),
@@ -392,14 +368,14 @@ _DEEPINFRA = (
         task=Task.TEXT_TO_SPEECH,
         path="/v1/openai/audio/speech",
         body={"input": PROMPT, "model": MODEL},
-        takes=_same("voice", "speed"),
+        takes=same("voice", "speed"),
     ),
     Route(
         provider="deepinfra",
         task=Task.AUTOMATIC_SPEECH_RECOGNITION,
         path="/v1/openai/audio/transcriptions",
         body={"model": MODEL},
-        takes=_same("language"),
+        takes=same("language"),
         form=Form.MULTIPART,
         results=("text",),
     ),
@@ -435,3 +411,8 @@ def route_of(provider: str | None, task: Task | str, remote_id: str = "") -> Rou
     if provider == "together" and task == Task.IMAGE_TO_IMAGE and "kontext" in name and "flux.1" in name:
         return _TOGETHER_KONTEXT
     return route
+
+
+def routes_of(task: Task) -> tuple[Route, ...]:
+    """Every provider's entry for a task."""
+    return tuple(route for route in _ROUTES.values() if route.task is task)
