@@ -45,22 +45,22 @@ class Commands(click.Group):
     """Finds a command by name without importing the others, and turns errors into exit codes."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *PluginCommands().names()]
+        return [*COMMANDS, *PluginCommands(COMMANDS).names()]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
-            return PluginCommands().load(name)
+            return PluginCommands(COMMANDS).load(name)
         command = getattr(import_module(COMMANDS[name][0]), name)
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        if args and args[0] not in COMMANDS and args[0] not in PluginCommands().names():
+        if args and args[0] not in COMMANDS and args[0] not in PluginCommands(COMMANDS).names():
             ctx.fail(_no_such_command(args[0], self.list_commands(ctx)))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [(name, words) for name, (_, words) in COMMANDS.items()]
-        plugged = [(name, f"From {dist}.") for name, dist in PluginCommands().origins().items()]
+        plugged = [(name, f"From {dist}.") for name, dist in PluginCommands(COMMANDS).origins().items()]
         with formatter.section("Commands"):
             formatter.write_dl([*own, *plugged])
 

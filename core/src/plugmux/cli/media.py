@@ -19,8 +19,8 @@ __all__ = ["image", "speak", "transcribe", "video"]
 
 Command = Callable[..., None]
 
-SILENT = "(sound)"
-"""The message beside a sound: none is sent, and the client refuses an empty one."""
+SOUND = "(sound)"
+"""Stands in for the message that a sound does not have: the client refuses an empty one."""
 
 
 def _common(command: Command) -> Command:
@@ -121,9 +121,8 @@ def transcribe(words: tuple[str, ...], language: str | None, **given: Any) -> No
     models, audio = model_and_prompt(words, given["models"], known=known)
     if audio is None:
         raise InvalidInputError("which sound file?", field="FILE")
-    _run(
-        _question(Task.AUTOMATIC_SPEECH_RECOGNITION, models, "", given, audio=audio, language=language), given
-    )
+    task = Task.AUTOMATIC_SPEECH_RECOGNITION
+    _run(_question(task, models, SOUND, given, audio=audio, language=language), given)
 
 
 def _visual_options(given: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Nothing is imported before its command is called; one that fails then is named, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 import click
@@ -24,34 +24,45 @@ GROUP = "plugmux.commands"
 
 
 class PluginCommands:
-    """The commands of installed plugins. `found` replaces what is installed."""
+    """The commands of installed plugins. None takes the place of those named in `own`."""
 
-    def __init__(self, found: Iterable[EntryPoint] | None = None) -> None:
+    def __init__(self, own: Container[str] = (), found: Iterable[EntryPoint] | None = None) -> None:
         points = _installed() if found is None else found
-        self._points = {point.name: point for point in reversed(list(points))}
+        self._points: dict[str, dict[str, EntryPoint]] = {}
+        for point in points:
+            if point.name not in own:
+                self._points.setdefault(point.name, {})[_distribution(point)] = point
 
     def names(self) -> list[str]:
         return sorted(self._points)
 
     def origins(self) -> dict[str, str]:
         """Which distribution each command is from."""
-        return {name: _distribution(self._points[name]) for name in self.names()}
+        return {name: " and ".join(sorted(self._points[name])) for name in self.names()}
 
     def load(self, name: str) -> click.Command | None:
         """The command, or None if nobody has it. Raises PluginError if it cannot be imported."""
-        point = self._points.get(name)
-        if point is None:
+        found = self._points.get(name)
+        if found is None:
             return None
-        owner = _distribution(point)
-        remedy = f"update or uninstall it: plugmux uninstall {owner}"
-        try:
-            command = point.load()
-        except (Exception, SystemExit) as error:
-            said = f"its command {name!r} cannot be imported: {type(error).__name__}: {error}"
-            raise PluginError(said, plugin=owner, remedy=remedy) from error
-        if not isinstance(command, click.Command):
-            raise PluginError(f"{point.value} is not a click command", plugin=owner, remedy=remedy)
-        return command
+        if len(found) > 1:
+            owners = sorted(found)
+            remedy = f"uninstall one: plugmux uninstall {owners[0]}"
+            raise PluginError(f"{' and '.join(owners)} both bring it", plugin=name, remedy=remedy)
+        ((owner, point),) = found.items()
+        return _imported(name, owner, point)
+
+
+def _imported(name: str, owner: str, point: EntryPoint) -> click.Command:
+    remedy = f"update or uninstall it: plugmux uninstall {owner}"
+    try:
+        command = point.load()
+    except (Exception, SystemExit) as error:
+        said = f"its command {name!r} cannot be imported: {type(error).__name__}: {error}"
+        raise PluginError(said, plugin=owner, remedy=remedy) from error
+    if not isinstance(command, click.Command):
+        raise PluginError(f"{point.value} is not a click command", plugin=owner, remedy=remedy)
+    return command
 
 
 def _installed() -> Iterable[EntryPoint]:

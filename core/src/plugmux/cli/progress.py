@@ -58,13 +58,16 @@ class ProgressBar:
     def __init__(self, terminal: Terminal, what: str) -> None:
         self._terminal = terminal
         self._what = what
+        self._said = ""
         self._bar: rich.progress.Progress | None = None
         self._task: rich.progress.TaskID | None = None
 
     def update(self, event: Progress) -> None:
         bar, task = self._started()
         total, completed = (None, 0.0) if event.fraction is None else (1.0, event.fraction)
-        bar.update(task, description=progress_words(event) or self._what, total=total, completed=completed)
+        words = progress_words(event) or self._what
+        changed, self._said = words != self._said, words
+        bar.update(task, description=words, total=total, completed=completed, refresh=changed)
 
     def pause(self) -> None:
         if self._bar is not None:

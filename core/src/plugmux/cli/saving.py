@@ -49,7 +49,7 @@ def name_from(prompt: str) -> str:
     words = re.findall(r"[a-z0-9]+", plain)
     name = ""
     for word in words:
-        if len(name) + len(word) >= LONGEST_NAME:
+        if len(name) + 1 + len(word) > LONGEST_NAME:
             break
         name += f"-{word}" if name else word
     return name or (words[0][:LONGEST_NAME] if words else "plugmux")

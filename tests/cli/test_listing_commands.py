@@ -1,0 +1,125 @@
+"""`plugmux models`, `route`, `providers` and `status`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+MISBEHAVIOUR = {
+    "sad": "raise RuntimeError('no luck')",
+    "gone": "import a_module_that_is_not_there",
+    "over": "raise SystemExit(3)",
+    "dead": "import os; os._exit(7)",
+    "bare": "x = 1",
+}
+
+
+def objects(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_models_are_listed_in_plain_columns(acme, run) -> None:
+    lines = run("models").stdout.splitlines()
+    assert lines[0].startswith("MODEL ")
+    parrot = next(line for line in lines if line.startswith("acme/parrot "))
+    assert parrot.split() == ["acme/parrot", "acme", "conversational", "8,192"]
+    assert "\x1b" not in "".join(lines)
+
+
+def test_models_can_be_asked_for_by_task(acme, run) -> None:
+    found = objects(run("models", "--task", "text-to-image", "--json").stdout)
+    assert [model["id"] for model in found] == ["painter"]
+
+
+def test_models_can_be_asked_for_by_words_of_their_names(acme, run) -> None:
+    assert [model["id"] for model in objects(run("models", "SHORT", "--json").stdout)] == ["plain"]
+
+
+def test_no_model_is_said_and_not_shown_as_an_empty_table(acme, run) -> None:
+    done = run("models", "nothing-like-it")
+    assert done.stdout == ""
+    assert "none of 14 models fits" in done.stderr
+
+
+def test_an_unknown_task_is_a_usage_error(acme, run) -> None:
+    assert run("models", "--task", "cooking").returncode == 2
+
+
+def test_a_list_on_a_screen_fits_it(acme, screen) -> None:
+    shown = screen("models", "--task", "text-to-image", NO_COLOR="1")
+    assert shown.end() == 0
+    assert "painter" in shown.shown
+    assert "\x1b[3" not in shown.shown
+
+
+def test_a_route_names_each_candidate_in_order_with_its_reason(acme, run) -> None:
+    done = run("route", "plain", "acme/parrot")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "plain, acme/parrot: 2 candidates"
+    assert lines[1].startswith("  1. acme (plain): ")
+    assert lines[2].startswith("  2. acme (acme/parrot): ")
+
+
+def test_a_route_names_each_dropped_one_with_its_reason(acme, run) -> None:
+    done = run("route", "plain", "--task", "text-to-image")
+    assert done.returncode == 3
+    assert "acme (plain): it does conversational, not text-to-image" in done.stdout
+
+
+def test_a_route_asks_no_model(acme, run) -> None:
+    run("route", "plain")
+    assert acme.requests == []
+
+
+def test_a_route_as_json_is_one_object_a_candidate(acme, run) -> None:
+    (only,) = objects(run("route", "plain", "--json").stdout)
+    assert (only["verdict"], only["provider"], only["order"]) == ("candidate", "acme", 1)
+
+
+def test_an_unknown_model_has_no_route_but_near_names(acme, run) -> None:
+    done = run("route", "plian")
+    assert done.returncode == 3
+    assert "did you mean: plain?" in done.stderr
+
+
+def test_providers_are_listed_without_loading_any(install, run) -> None:
+    install("dead", MISBEHAVIOUR["dead"], "[plugmux]\ndead = dead\n")
+    done = run("providers")
+    assert done.returncode == 0
+    assert "not loaded yet" in done.stdout
+
+
+@pytest.mark.parametrize("name", MISBEHAVIOUR)
+def test_a_broken_plugin_is_named_by_a_check_and_harms_no_other(acme, install, run, name) -> None:
+    install(name, MISBEHAVIOUR[name], f"[plugmux]\n{name} = {name}\n")
+    done = run("providers", "--check")
+    assert done.returncode == 0
+    states = {line.split()[0]: line.split()[3] for line in done.stdout.splitlines()[1:]}
+    assert states["acme"] == "ok"
+    assert states[name] == "broken"
+    assert f"{name}:" in done.stderr
+
+
+def test_a_broken_plugin_keeps_nobody_from_an_answer(acme, install, run) -> None:
+    install("sad", MISBEHAVIOUR["sad"], "[plugmux]\nsad = sad\n")
+    assert run("complete", "plain", "Hi").stdout == "Hello world\n"
+
+
+def test_providers_as_json_say_the_whole_verdict(acme, install, run) -> None:
+    install("sad", MISBEHAVIOUR["sad"], "[plugmux]\nsad = sad\n")
+    found = {one["name"]: one for one in objects(run("providers", "--check", "--json").stdout)}
+    assert found["acme"]["verdict"] == "ok"
+    assert "no luck" in found["sad"]["verdict"]
+
+
+def test_without_a_provider_the_list_says_what_to_install(run) -> None:
+    done = run("providers")
+    assert done.stdout == ""
+    assert "plugmux install hf-inference" in done.stderr
+
+
+def test_status_without_any_use_says_so(acme, run) -> None:
+    done = run("status")
+    assert done.returncode == 0
+    assert (done.stdout, done.stderr) == ("", "nothing was tried yet\n")
