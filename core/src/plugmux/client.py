@@ -120,9 +120,10 @@ class AsyncStream:
                 on_break=asked.policy.on_break or ("restart" if self._takes_back else "error"),
             )
             self._run = Run(runtime, job)
-            async with aclosing(self._run.events()) as events:
-                async for event in events:
-                    yield event
+            with runtime.watchdog.watching():
+                async with aclosing(self._run.events()) as events:
+                    async for event in events:
+                        yield event
 
     async def aclose(self) -> None:
         """Close the connection; a stream that was not begun is closed too."""
@@ -305,6 +306,7 @@ def _status(runtime: Runtime, name: str) -> ProviderStatus:
     instance = registry.instances()[name]
     found = registry.found.get(instance.plugin)
     listing = runtime.catalog.listings.get(name)
+    blocking = runtime.blockings.get(instance.plugin)
     verdict = registry.verdict(instance.plugin) if found else "is not installed"
     return ProviderStatus(
         name=name,
@@ -314,5 +316,5 @@ def _status(runtime: Runtime, name: str) -> ProviderStatus:
         verdict=found.problem or verdict if found else verdict,
         models=len({model.id for model in listing.models}) if listing else None,
         source=listing.source if listing else None,
-        problem=listing.problem if listing else None,
+        problem=str(blocking) if blocking else listing.problem if listing else None,
     )

@@ -20,6 +20,7 @@ __all__ = ["CandidateHealth", "Health"]
 OPENS_AFTER = 3
 WINDOW = 30.0
 PROBE_EVERY = 5.0
+DEMOTED = 60.0
 SMOOTHING = 0.3
 
 
@@ -56,13 +57,15 @@ class Health:
         self._records: dict[Key, _Record] = {}
         self.changed = False
         """Whether anything was seen since this was last set to False."""
+        self._demoted: dict[str, float] = {}
 
     def standing(self, key: Key) -> Standing:
         """What routing needs to know. A candidate whose probe is due does not count as resting."""
+        demoted = self._clock() < self._demoted.get(key[0], 0.0)
         record = self._records.get(key)
         if record is None:
-            return Standing()
-        resting = record.open and self._clock() < record.probe_at
+            return Standing(resting=demoted)
+        resting = demoted or (record.open and self._clock() < record.probe_at)
         return Standing(resting=resting, failures=self._recent(record), latency=record.latency)
 
     def started(self, key: Key) -> None:
@@ -92,6 +95,10 @@ class Health:
         if self._recent(record) >= OPENS_AFTER and not record.open:
             record.open = True
             record.probe_at = self._clock() + PROBE_EVERY
+
+    def demote(self, provider: str) -> None:
+        """Put all of a provider's candidates behind the others for a while."""
+        self._demoted[provider] = self._clock() + DEMOTED
 
     def report(self) -> list[CandidateHealth]:
         """Every candidate that was tried."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from types import ModuleType
 from typing import Any
 
 import anyio.to_thread
@@ -112,6 +113,13 @@ class Plugin:
     hook: Any = field(repr=False)
 
     @property
+    def package(self) -> str:
+        """The top-level package its code is in."""
+        kind = self.target if isinstance(self.target, ModuleType) else type(self.target)
+        module = kind.__name__ if isinstance(kind, ModuleType) else kind.__module__
+        return module.partition(".")[0]
+
+    @property
     def static_models(self) -> Sequence[Model]:
         return tuple(getattr(self.target, "static_models", ()))
 
@@ -168,6 +176,11 @@ class Registry:
             return self._loaded.get(self.plugin_of(provider).name)
         except PluginError:
             return None
+
+    def owner_of(self, package: str) -> str | None:
+        """The loaded plugin that a top-level package belongs to."""
+        found = (name for name, plugin in self._loaded.items() if plugin.package == package)
+        return next(found, None)
 
     def verdict(self, name: str) -> str | None:
         """What became of a plugin when it was last loaded, in this process or an earlier one."""

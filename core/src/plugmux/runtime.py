@@ -7,6 +7,7 @@ first use; the client makes a new one when it is used on another loop.
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -31,8 +32,11 @@ from plugmux.requests import Limits
 from plugmux.session import Resources, Session
 from plugmux.settings import Settings
 from plugmux.transport import Stopwatch, Transport, TransportFactory
+from plugmux.watchdog import Blocking, Watchdog
 
 __all__ = ["Clocks", "Runtime"]
+
+log = logging.getLogger("plugmux")
 
 AUTHENTICATE_SECONDS = 10.0
 HEALTH_SECONDS = 24 * 3600.0
@@ -60,11 +64,14 @@ class Runtime:
     health: Health
     clocks: Clocks
     resources: Resources = field(factory=Resources)
+    blockings: dict[str, Blocking] = field(factory=dict)
     catalog: Catalog = field(init=False)
+    watchdog: Watchdog = field(init=False)
     _credentials: dict[tuple[str, str], Credential | None] = field(factory=dict, repr=False)
     _authenticating: dict[tuple[str, str], anyio.Lock] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        self.watchdog = Watchdog(self.registry.owner_of, self._demote)
         self.catalog = Catalog(
             registry=self.registry,
             cache=self.cache("models"),
@@ -202,6 +209,14 @@ class Runtime:
         facts += [f"{k}={v}" for k, v in sorted(environ.items()) if k.startswith(("HF_", "HUGGING"))]
         facts += [_age(path) for path in _credential_files(environ, self.settings.home)]
         return f"{provider} {hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:24]}"
+
+    def _demote(self, blocking: Blocking) -> None:
+        """A plugin blocked the loop: say so, and let everybody else come before it for a while."""
+        log.warning("plugin %r: %s", blocking.plugin, blocking)
+        self.blockings[blocking.plugin] = blocking
+        for name, instance in self.registry.instances().items():
+            if instance.plugin == blocking.plugin:
+                self.health.demote(name)
 
     def remember_health(self) -> None:
         """Leave what was seen of the candidates for the next process."""
