@@ -22,6 +22,8 @@ MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/p
 PYTHONS = ["3.11", "3.12", "3.13"]
 TEST_TOOLS = ["pytest", "hypothesis", "trio"]
 GRADIO = ["gradio==6.31.0", "gradio_client==2.7.2"]
+GRADIO5 = ["gradio==5.50.0"]
+GRADIO4 = ["gradio==4.44.1", "--exclude-newer", "2024-10-01"]  # with newer dependencies it does not start
 HUB = ["huggingface_hub==2.4.0"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
@@ -110,8 +112,13 @@ def failover(session: nox.Session) -> None:
 def real(session: nox.Session) -> None:
     """The command line against real servers that none of us wrote. Large downloads."""
     _install_members(session, *TEST_TOOLS)
-    serving = _side_environment(session, "serving", *SERVING, pip=True)
-    env = {**_test_environment(session), "PLUGMUX_TEST_SERVING_PYTHON": str(serving)}
+    uv = _uv(session) or str(_side_environment(session, "uv", "uv").with_name("uv"))
+    env = {
+        **_test_environment(session),
+        "PLUGMUX_TEST_SERVING_PYTHON": str(_side_environment(session, "serving", *SERVING, uv="")),
+        "PLUGMUX_TEST_GRADIO5_PYTHON": str(_side_environment(session, "gradio5", *GRADIO5)),
+        "PLUGMUX_TEST_GRADIO4_PYTHON": str(_side_environment(session, "gradio4", *GRADIO4, uv=uv)),
+    }
     session.run("pytest", "-m", "real", "-rA", *(session.posargs or ["tests"]), env=env)
 
 
@@ -167,11 +174,11 @@ def _wheels(session: nox.Session) -> Path:
 
 
 def _side_environment(
-    session: nox.Session, name: str, *requirements: str, pip: bool = False, fresh: bool = False
+    session: nox.Session, name: str, *requirements: str, uv: str | None = None, fresh: bool = False
 ) -> Path:
     """The interpreter of an environment beside the session's own, kept until its requirements change.
 
-    `pip` installs by pip although uv is there: the two choose different builds of torch. `fresh` keeps none.
+    `uv` is the one to install with, "" is pip: the two choose different builds of torch. `fresh` keeps none.
     """
     folder = Path(session.cache_dir).resolve() / f"env-{name}"
     python = folder / "bin" / "python"
@@ -180,7 +187,7 @@ def _side_environment(
     if not fresh and stamp.exists() and stamp.read_text() == wanted:
         return python
     shutil.rmtree(folder, ignore_errors=True)
-    if (uv := _uv(session)) and not pip:
+    if uv := _uv(session) if uv is None else uv:
         session.run(uv, "venv", "--quiet", "--python", sys.executable, str(folder), external=True)
         install = [uv, "pip", "install", "--quiet", "--python", str(python)]
     else:

@@ -28,10 +28,12 @@ class StepFailedError(Exception):
 
 def main() -> int:
     with Sandbox() as box, tempfile.TemporaryDirectory() as home:
-        shell = Shell({"PLUGMUX_HOME": home, "HF_HOME": home, **box.environment()})
+        shell = Shell(Path(home), box.environment())
         print(f"A sandbox runs on {box.url}: what it answers is synthetic.\n", flush=True)
         try:
-            _show(shell)
+            _show_chat(shell)
+            if "hf-media" in box.plugins:
+                _show_media(shell)
         except StepFailedError as error:
             print(f"\nThe demo failed: {error}", flush=True)
             return 1
@@ -40,7 +42,7 @@ def main() -> int:
     return 0
 
 
-def _show(shell: Shell) -> None:
+def _show_chat(shell: Shell) -> None:
     shell.says("The models that can be used:", ["models"], [r"\w/\w"])
     shell.says(f"Who would serve {MODEL}, and why:", ["route", MODEL], ["hf-inference"])
     shell.says(
@@ -55,12 +57,20 @@ def _show(shell: Shell) -> None:
     )
 
 
-class Shell:
-    """Runs `plugmux` commands with a home of their own and shows what they print."""
+def _show_media(shell: Shell) -> None:
+    shell.says("A picture:", ["image", "flux", "a red fox", "-o", "fox.png"], [r"fox\.png"])
+    shell.says("A film:", ["video", "wan", "a boat at dawn", "-o", "boat.mp4"], [r"boat\.mp4"])
+    for name in ("fox.png", "boat.mp4"):
+        print(f"{name}: {shell.size_of(name):,} bytes")
 
-    def __init__(self, environ: dict[str, str]) -> None:
+
+class Shell:
+    """Runs `plugmux` commands in a folder and with a home of their own and shows what they print."""
+
+    def __init__(self, home: Path, environ: dict[str, str]) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PLUGMUX_"))}
-        self._environ = kept | environ
+        self._environ = {**kept, "PLUGMUX_HOME": str(home), "HF_HOME": str(home), **environ}
+        self._folder = home
 
     def says(self, title: str, arguments: Sequence[str], patterns: Sequence[str]) -> None:
         """Run a command; its output has to match every pattern."""
@@ -69,6 +79,7 @@ class Shell:
         done = subprocess.run(
             command,
             env=self._environ,
+            cwd=self._folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -81,6 +92,13 @@ class Shell:
         for pattern in patterns:
             if not re.search(pattern, done.stdout):
                 raise StepFailedError(f"plugmux {shlex.join(arguments)} did not print {pattern!r}")
+
+    def size_of(self, name: str) -> int:
+        """Bytes of a file that a command has saved."""
+        path = self._folder / name
+        if not path.is_file():
+            raise StepFailedError(f"there is no {name}")
+        return path.stat().st_size
 
 
 def _shortened(text: str) -> str:
