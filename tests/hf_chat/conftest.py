@@ -32,11 +32,11 @@ def box() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def slow_box() -> Iterator[Any]:
-    """The same, 50 ms a token."""
+    """The same, 20 ms a token."""
     sandbox = pytest.importorskip("plugmux.sandbox")
     from plugmux_hf_chat import sandbox as routes
 
-    timings = sandbox.Timings(token=0.05, silent=30.0, stall=30.0)
+    timings = sandbox.Timings(token=0.02, silent=30.0, stall=30.0)
     with sandbox.Sandbox(plugins={"hf-chat": routes}, timings=timings) as running:
         yield running
 

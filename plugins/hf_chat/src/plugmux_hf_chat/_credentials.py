@@ -12,7 +12,6 @@ from attrs import define, field
 from plugmux.credentials import Credential
 from plugmux.errors import AuthenticationError, ConfigurationError, InvalidInputError, ProviderError
 from plugmux.session import Session
-from plugmux.settings import Settings
 from plugmux_hf_chat._browsers import browser_cookies
 from plugmux_hf_chat._cookies import Cookie, cookie_header, cookies_of, for_url
 from plugmux_hf_chat._errors import LOGIN_REMEDY
@@ -113,11 +112,14 @@ def _places(session: Session) -> Iterator[tuple[str, list[Cookie]]]:
         yield "token=", cookies_of(session.token)
     if settings.get("cookies"):
         yield "the setting cookies", _given(str(settings["cookies"]))
-    for file in _cookie_files(Settings.load().home / FOLDER):
+    for file in _cookie_files(session.home / FOLDER):
         yield str(file), _read(file)
     if settings.get("browser"):
         browser = str(settings["browser"])
-        yield f"the browser {browser}", browser_cookies(browser, home=Path.home())
+        yield (
+            f"the browser {browser}",
+            browser_cookies(browser, home=Path(session.environ.get("HOME") or Path.home())),
+        )
 
 
 def _given(value: str) -> list[Cookie]:

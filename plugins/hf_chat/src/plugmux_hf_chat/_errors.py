@@ -62,7 +62,7 @@ def error_of(response: Response) -> ProviderError:
             return InvalidRequestError(f"too large: {said}", param="image", **facts)
         case 429:
             return _too_many(said, facts)
-        case 400 if said == "Invalid request":
+        case 400 if said == "Invalid request" and urlsplit(response.url).path.endswith("/conversation"):
             return ModelNotFoundError("the server does not offer the model (Invalid request)", **facts)
         case 400 if "too long" in said.lower():
             return ContextLengthError(said, **facts)

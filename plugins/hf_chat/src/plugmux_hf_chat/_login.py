@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -23,14 +24,14 @@ from plugmux.cache import write_private
 from plugmux.credentials import Credential
 from plugmux.errors import AuthenticationError, ConfigurationError
 from plugmux.session import Session
-from plugmux.settings import Settings
 from plugmux_hf_chat._browsers import installed_chromium
 from plugmux_hf_chat._cookies import Cookie, for_url
 from plugmux_hf_chat._credentials import FOLDER, credential_of
 from plugmux_hf_chat._site import is_hosted
 
-__all__ = ["log_in"]
+__all__ = ["log_in", "log_out"]
 
+PROFILE = "browser-profile"
 PATIENCE_SECONDS = 600.0
 LOOK_SECONDS = 0.5
 
@@ -59,12 +60,12 @@ async def log_in(
 
     Raises ConfigurationError if no browser can be opened, AuthenticationError if nobody logged in.
     """
-    home = Settings.load().home
+    home = session.home
     path = session.settings.get("browser_path")
     visit = _Visit(
         base_url=base_url,
         program=installed_chromium(str(path) if path else None),
-        profile=home / "browser-profile",
+        profile=home / PROFILE,
         headless=headless or not _checked_display(headless),
         until=time.monotonic() + seconds,
     )
@@ -73,13 +74,29 @@ async def log_in(
         cookies = await anyio.to_thread.run_sync(_visit, visit, abandon_on_cancel=True)
     finally:
         visit.gone.set()
-    file = home / FOLDER / f"{urlsplit(base_url).hostname}.json"
+    file = _file(home, base_url)
     credential = credential_of(cookies, base_url, source=str(file), now=time.time())
     if credential is None:
         raise AuthenticationError("the browser has no session for the site")
     await anyio.to_thread.run_sync(write_private, file, _export(for_url(cookies, base_url)))
     echo(f"Logged in; the cookies are kept in {file}.")
     return credential
+
+
+async def log_out(session: Session, base_url: str) -> bool:
+    """Forget the cookies that `log_in` kept, and the browser's profile. Whether there were any."""
+    return await anyio.to_thread.run_sync(_forget, _file(session.home, base_url), session.home / PROFILE)
+
+
+def _forget(file: Path, profile: Path) -> bool:
+    known = file.exists() or profile.exists()
+    file.unlink(missing_ok=True)
+    shutil.rmtree(profile, ignore_errors=True)
+    return known
+
+
+def _file(home: Path, base_url: str) -> Path:
+    return home / FOLDER / f"{urlsplit(base_url).hostname}.json"
 
 
 def _checked_display(headless: bool) -> bool:

@@ -29,7 +29,7 @@ def is_hosted(base_url: str) -> bool:
 
 async def open_site(session: Session, base_url: str, extra_headers: Mapping[str, str] | None = None) -> Site:
     """The server, with connections that the client keeps. Raises ConnectionFailedError when offline."""
-    if is_offline() and is_of_hugging_face(base_url):
+    if is_offline(session.environ) and is_of_hugging_face(base_url):
         raise ConnectionFailedError(
             "HF_HUB_OFFLINE is set: Hugging Face's servers are not asked",
             kind="address",

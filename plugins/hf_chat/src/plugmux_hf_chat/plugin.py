@@ -84,6 +84,12 @@ class ChatUI:
 
         return await log_in(session, self._base(session), echo)
 
+    async def logout(self, session: Session, echo: Callable[[str], Any]) -> bool:
+        """Forget what `login` kept. Whether there was anything."""
+        from plugmux_hf_chat._login import log_out
+
+        return await log_out(session, self._base(session))
+
     def _base(self, session: Session) -> str:
         from plugmux_hf_chat._site import checked_base
 
