@@ -46,12 +46,12 @@ def _show_chat(shell: Shell) -> None:
     shell.says("The models that can be used:", ["models"], [r"\w/\w"])
     shell.says(f"Who would serve {MODEL}, and why:", ["route", MODEL], ["hf-inference"])
     shell.says(
-        "The first candidate answers 503; the next one serves, and the trace says so:",
+        "The first candidate answers 503; another one serves, and the trace says so:",
         ["complete", "-v", "-m", BROKEN, "-m", MODEL, "What does a router do?"],
         ["503", "hf-inference"],
     )
     shell.says(
-        "Why the route was taken, before anything is asked:",
+        "Why it took that way: every candidate in order, every dropped one, and the reasons:",
         ["route", BROKEN],
         ["hf-inference"],
     )
