@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,14 @@ def test_what_no_repair_helps_is_the_first_error_of_the_template() -> None:
 def test_a_hostile_template_is_not_tried_again(template: str) -> None:
     with pytest.raises(TemplateLimitError):
         format_prompt(facts(template), [SYSTEM, HI])
+
+
+def test_a_slow_refusal_is_not_repeated_for_each_repair() -> None:
+    slow = "{% for i in range(100000) %}{% for j in range(5) %}{% endfor %}{% endfor %}{{ raise_exception('no') }}"
+    began = time.thread_time()
+    with pytest.raises(TemplateRenderError):
+        format_prompt(facts(slow), [SYSTEM, HELLO, HI, MORE])
+    assert time.thread_time() - began < 2.5
 
 
 def test_the_callers_messages_are_not_changed_by_repairs() -> None:

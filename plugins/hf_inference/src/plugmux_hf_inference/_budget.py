@@ -58,7 +58,7 @@ class Budget:
         self.output = limits.output + limits.per_input * input_size
         self._room = limits.total + 8 * limits.per_input * input_size
         self._left = int(limits.seconds * 1_000_000_000)
-        self._next_look = self._left - CLOCK_EVERY
+        self._next_look = max(self._left - CLOCK_EVERY, 0)
         self._clock = clock
         self._deadline = clock() + limits.seconds
         self._depth = 0

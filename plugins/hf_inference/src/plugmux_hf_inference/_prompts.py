@@ -18,6 +18,7 @@ from attrs import frozen
 
 from plugmux.errors import InvalidRequestError
 from plugmux.messages import Message
+from plugmux_hf_inference._budget import Limits, thread_clock
 from plugmux_hf_inference._families import PromptFacts, Turn, family_of, format_plain, format_turns
 from plugmux_hf_inference._repairs import (
     FORMS,
@@ -95,9 +96,13 @@ def _from_template(
     source = pick_template(template, tools=bool(options["tools"]))
     first_error: TemplateRenderError | None = None
     lossy: Prompt | None = None
+    began, seconds = thread_clock(), Limits().seconds
     for repairs, attempt, more in _attempts(messages, source):
+        limits = Limits(seconds=seconds - (thread_clock() - began))  # one second for all attempts together
         try:
-            text = render(source, attempt, special_tokens=facts.special_tokens, **(options | more))
+            text = render(
+                source, attempt, special_tokens=facts.special_tokens, limits=limits, **(options | more)
+            )
         except TemplateRenderError as error:
             if isinstance(error, TemplateLimitError) or error.kind in _HOPELESS:
                 raise
