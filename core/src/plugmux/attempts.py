@@ -15,6 +15,7 @@ import attrs
 from attrs import define, field
 
 from plugmux.completion import Fold, Trace, Try, cost_of
+from plugmux.credentials import Credential
 from plugmux.errors import (
     AllProvidersFailedError,
     ContentFilterError,
@@ -26,6 +27,7 @@ from plugmux.errors import (
 from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset
 from plugmux.failover import Failover, Turn
 from plugmux.guard import checked, failure_of
+from plugmux.http import conceal
 from plugmux.messages import Conversation, Message, ProviderState
 from plugmux.models import Capability, Task
 from plugmux.requests import Limits, Options, Policy, Request
@@ -72,6 +74,7 @@ class Run:
             jitter=runtime.clocks.jitter,
             total_until=self._until,
         )
+        self._credential: Credential | None = None
         self._challenges: dict[Any, ProviderError] = {}
         self._prefill = ""
         """What a broken answer had said, where this attempt is to go on with it."""
@@ -151,6 +154,7 @@ class Run:
         )
         if challenge is not None and credential is None:
             raise challenge
+        self._credential = credential
         left = None if job.timeout is None else max(0.001, self._until - self._clock())
         limits = job.limits or Limits.for_task(job.task, fallback=turn.fallback, total=left)
         return self._runtime.session(
@@ -184,6 +188,8 @@ class Run:
 
     def _failed(self, turn: Turn, failure: ProviderError, started: float) -> ProviderError:
         """Record a failure, and raise it if it ends the routing."""
+        if self._credential is not None:
+            conceal(failure, self._credential)
         self._note(turn, "failed", started, failure)
         key = turn.candidate.key
         self._runtime.health.failed(key, failure.message, flaw=failure.flaw)

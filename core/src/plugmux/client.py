@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import frozen
 
 from plugmux.calls import Call, task_from
+from plugmux.credentials import Secret
 from plugmux.errors import InvalidInputError, PlugmuxError
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class AsyncClient:
         entry_points: Any = None,
         transport_factory: Any = None,
     ) -> None:
-        self._token = token
+        self._token = None if token is None else Secret(token.strip())
         self._settings = settings
         self._clocks = clocks
         self._entry_points = entry_points

@@ -21,7 +21,7 @@ from attrs import define, field
 
 from plugmux.cache import Cache
 from plugmux.catalog import Catalog
-from plugmux.credentials import Credential
+from plugmux.credentials import Credential, Secret
 from plugmux.errors import PluginError, PlugmuxError, ProviderError
 from plugmux.guard import isolated
 from plugmux.health import Health
@@ -58,7 +58,7 @@ class Runtime:
     """The parts of one client on one event loop."""
 
     settings: Settings
-    token: str | None = field(default=None, repr=False)
+    token: Secret | None = None
     registry: Registry
     transport: Transport
     health: Health
@@ -86,7 +86,7 @@ class Runtime:
         cls,
         settings: Settings,
         *,
-        token: str | None = None,
+        token: Secret | None = None,
         clocks: Clocks | None = None,
         health: Health | None = None,
         entry_points: Any = None,
@@ -137,7 +137,7 @@ class Runtime:
             http=Http(self.transport, watch, credential),
             cache=self.cache(f"provider-{provider}"),
             credential=credential,
-            token=token or self.token,
+            token=token or (self.token.reveal() if self.token else None),
             model=model,
             limits=limits,
             watch=watch,
@@ -203,7 +203,7 @@ class Runtime:
         """Names a provider's list in the cache: by plugin version, settings, and what its credential may
         be. The plugin is not asked, since a fresh map imports none."""
         found = self.registry.plugin_of(provider)
-        facts = [provider, found.distribution, found.version, self.token or ""]
+        facts = [provider, found.distribution, found.version, self.token.reveal() if self.token else ""]
         facts += [f"{k}={v}" for k, v in sorted(self.settings.for_provider(provider).items())]
         environ = self.settings.environ
         facts += [f"{k}={v}" for k, v in sorted(environ.items()) if k.startswith(("HF_", "HUGGING"))]

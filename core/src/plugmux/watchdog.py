@@ -24,7 +24,7 @@ EVERY = 0.25
 
 @frozen(kw_only=True)
 class Blocking:
-    """The loop stood still for `seconds`; `place` is the plugin's innermost line, `stack` all, innermost last."""
+    """The loop stood still for `seconds`. `place` is the plugin's innermost line; `stack` ends innermost."""
 
     plugin: str
     seconds: float
