@@ -90,6 +90,8 @@ class Job:
         async with self.session.http.events(
             "GET", url, headers={**_wire.HEADERS, **self.headers}, error=_wire.error_of, lines=False
         ) as events:
+            if events.content_type != "text/event-stream":
+                raise MalformedResponseError(f"the queue gave {events.content_type or 'nothing'}, no events")
             while (message := await self._next(events)) is not None:
                 if self._over or message.event_id not in (None, self._event_id):
                     continue

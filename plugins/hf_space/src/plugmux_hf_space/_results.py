@@ -148,6 +148,10 @@ class Replay:
             self.values = self._edited(self.values, data)
         return self.values
 
+    def lose(self) -> None:
+        """A message was lost: the edits that follow have nothing to stand on."""
+        self._started, self.values = True, None
+
     @staticmethod
     def _edited(values: list[Any], data: Sequence[Any]) -> list[Any] | None:
         if len(data) != len(values):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from attrs import define, evolve, field
 
-from plugmux.errors import InvalidRequestError, ProviderError
+from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError, ServerError
 from plugmux.events import (
     ConversationState,
     Event,
@@ -32,7 +32,7 @@ from plugmux_hf_space._results import FileData, Growing, Replay, files_of, media
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._tasks import Verdict, judge, pick
 from plugmux_hf_space._waking import wake
-from plugmux_hf_space._wire import Completed, Estimation, Generating, Log, Message, Report, Starts
+from plugmux_hf_space._wire import Broken, Completed, Estimation, Generating, Log, Message, Report, Starts
 
 if TYPE_CHECKING:
     from plugmux.models import Model
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["place_of_model", "stream"]
 
 SIGNATURE_SECONDS = 90 * 24 * 3600.0
+MAX_FILES = 64
 _ELSEWHERE = frozenset({"image", "audio", "n"})
 
 
@@ -193,8 +194,12 @@ class Answer:
     async def _run(self, verdict: Verdict, data: Sequence[Any], chat: Chat) -> AsyncGenerator[Event, None]:
         job = self._job(verdict.endpoint, data, chat.session_hash)
         replay = Replay(whole=self.app.protocol == "sse_v1")
+        malformed = 0
         async with aclosing(job.messages()) as messages:
             async for message in messages:
+                if job.malformed > malformed:
+                    malformed = job.malformed
+                    replay.lose()
                 match message:
                     case Generating():
                         values = replay.feed(message.data)
@@ -203,7 +208,7 @@ class Answer:
                     case Completed(error=None, data=result) if result is not None:
                         for event in await self._result(verdict, result):
                             yield event
-                    case Completed(error=error) if error is not None:
+                    case Completed(error=error) | Broken(error=error) if error is not None:
                         raise error
                     case _:
                         for event in _told(message):
@@ -239,6 +244,12 @@ class Answer:
         if kind is None:
             return self._growing.feed(text_of(data[place], verdict.answer_kind))
         files = files_of(data[place])
+        if not files:
+            raise ServerError(f"the app ended without an error and gave no {kind.value}", code="no-result")
+        if len(files) > MAX_FILES:
+            raise MalformedResponseError(
+                f"the app gave {len(files):,} files; at most {MAX_FILES} are fetched"
+            )
         media = [await self._fetch(file, kind) for file in files]
         return [*media, *remarks(verdict, data)]
 

@@ -102,7 +102,7 @@ def _verdict(app: App, endpoint: Endpoint, override: Override) -> Verdict:
     kind, answer = _answer(endpoint)
     options = _options(endpoint, override, counts=kind in _COUNTED)
     verdict = Verdict(endpoint=endpoint, answer=answer, options=options)
-    verdict = _judged(app, verdict, kind)
+    verdict = _judged(app, verdict, kind, _missing(verdict, override))
     if chosen and override.task:
         verdict = evolve(verdict, tasks=(Task(override.task),), why=f"{verdict.why}; the task is overridden")
     return evolve(verdict, score=_score(verdict) + (1000 if chosen else 0)) if verdict.tasks else verdict
@@ -198,29 +198,31 @@ def _is_free(option: str, slot: Slot) -> bool:
     return option != "prompt" or not (slot.has_default and slot.default)
 
 
-def _judged(app: App, verdict: Verdict, kind: str) -> Verdict:
+def _judged(app: App, verdict: Verdict, kind: str, missing: str | None) -> Verdict:
     endpoint, options = verdict.endpoint, verdict.options
     if kind == "chatbot" and _has_chatbot(endpoint):
-        return _chat(verdict, History.REQUEST, "Chatbot in and out: the history goes with the request")
+        why = "Chatbot in and out: the history goes with the request"
+        return _chat(verdict, History.REQUEST, why, missing)
     if app.mode == "chat_interface" and "prompt" in options and _has_state(endpoint):
-        return _chat(verdict, History.SESSION, "ChatInterface: the app keeps the history by session")
+        why = "ChatInterface: the app keeps the history by session"
+        return _chat(verdict, History.SESSION, why, missing)
     if not kind or kind not in _RANK:
         outputs = ", ".join(output.kind for output in endpoint.outputs if not output.hidden)
         return evolve(verdict, why=f"no media and no text comes out ({outputs or 'nothing'})")
     tasks, why = _tasks(verdict, kind)
-    if tasks and (missing := _missing(verdict)):
-        return evolve(verdict, why=f"{why}, but the parameter {missing} has no default and no known meaning")
+    if tasks and missing:
+        return evolve(verdict, why=f"{why}, but {missing}")
     return evolve(verdict, tasks=tasks, why=why)
 
 
-def _chat(verdict: Verdict, history: History, why: str) -> Verdict:
+def _chat(verdict: Verdict, history: History, why: str, missing: str | None) -> Verdict:
     prompt = verdict.slot("prompt")
     tasks = [Task.CONVERSATIONAL]
     if prompt is not None and prompt.kind == "multimodaltextbox":
         tasks.append(Task.IMAGE_TEXT_TO_TEXT)
         why = f"{why}; its messages may hold files"
-    if missing := _missing(verdict):
-        return evolve(verdict, why=f"{why}, but the parameter {missing} has no default and no known meaning")
+    if missing:
+        return evolve(verdict, why=f"{why}, but {missing}")
     return evolve(verdict, tasks=tuple(tasks), history=history, why=why)
 
 
@@ -261,13 +263,14 @@ def _text_tasks(takes: Mapping[str, int], told: str) -> tuple[tuple[Task, ...], 
     return (), f"{told}, and neither text nor media goes in"
 
 
-def _missing(verdict: Verdict) -> str | None:
+def _missing(verdict: Verdict, override: Override) -> str | None:
     """A parameter that nobody can fill: no default, and no option that goes there."""
     mapped = set(verdict.options.values())
     for i, slot in enumerate(verdict.endpoint.slots):
         if slot.name is None or slot.has_default or i in mapped or slot.kind in _FILLED:
             continue
-        return repr(slot.name)
+        if slot.name not in override.values:
+            return f"the parameter {slot.name!r} has no default and no known meaning"
     return None
 
 

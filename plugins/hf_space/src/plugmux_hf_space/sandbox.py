@@ -215,7 +215,7 @@ def _config(space: str, is_chat: bool) -> dict[str, Any]:
 
 def _info(space: str, is_chat: bool) -> dict[str, Any]:
     shown = [_COMPONENTS[i] for i in _inputs(space, is_chat) if _COMPONENTS[i][0] != "state"]
-    parameters = [
+    parameters: list[dict[str, Any]] = [
         {
             "label": props.get("label"),
             "parameter_name": str(props.get("label")).lower().replace(" ", "_"),

@@ -1,0 +1,524 @@
+"""One answer from an app by script: what comes out, what goes in, what is told to the server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import pytest
+
+from plugmux.errors import (
+    DeadlineError,
+    InvalidRequestError,
+    MalformedResponseError,
+    ModelNotFoundError,
+    ProviderError,
+    ServerError,
+    StreamCutError,
+)
+from plugmux.events import (
+    ConversationState,
+    Finish,
+    Media,
+    Notice,
+    Preview,
+    Progress,
+    Reset,
+    Text,
+)
+from plugmux.messages import Conversation, ProviderState
+from plugmux.testing import Close, FaultServer, Hang, Wait, replies
+
+Collect = Callable[..., Any]
+
+
+def words(events: list[Any]) -> str:
+    return "".join(event.text for event in events if isinstance(event, Text))
+
+
+def kinds(events: list[Any], *wanted: type) -> list[Any]:
+    return [event for event in events if isinstance(event, wanted)]
+
+
+def sent(server: FaultServer, path: str) -> list[Any]:
+    return [
+        request.json() for request in server.requests if request.path == path and request.method == "POST"
+    ]
+
+
+async def test_text_comes_piece_by_piece_and_ends_with_one_finish(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [
+        says.queued,
+        says.starts,
+        says.generating("Hel"),
+        says.heartbeat,
+        says.generating([["append", [], "lo"]]),
+        says.done("Hello"),
+        says.close,
+    ]
+    events = await collect(server.url)
+    assert kinds(events, Progress) == [
+        Progress(stage="queued", position=2, eta=4.5),
+        Progress(stage="running", eta=1.5),
+    ]
+    assert kinds(events, Text) == [Text(text="Hel"), Text(text="lo")]
+    assert events[-1] == Finish()
+    assert len(kinds(events, Finish)) == 1
+
+
+async def test_a_job_that_ended_is_not_cancelled(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    await collect(server.url)
+    assert sent(server, "/gradio_api/cancel") == []
+
+
+async def test_the_join_carries_every_input(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.inputs = [("textbox", "prompt", {}), ("state", "", {}), ("number", "seed", {"value": 1})]
+    script.messages = [says.done("Hello"), says.close]
+    await collect(server.url, "a fox", seed=7)
+    (body,) = sent(server, "/gradio_api/queue/join")
+    assert (body["data"], body["fn_index"]) == (["a fox", None, 7.0], 3)
+    fetched = next(r for r in server.requests if r.path.startswith("/gradio_api/queue/data"))
+    assert fetched.path.endswith(f"?session_hash={body['session_hash']}")
+    assert fetched.headers["x-gradio-user"] == "api"
+
+
+async def test_messages_of_other_jobs_are_left_alone(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    other = {**says.done("not yours"), "event_id": "job-2"}
+    script.messages = [other, says.done("Hello"), says.close]
+    assert words(await collect(server.url)) == "Hello"
+
+
+async def test_a_broken_diff_costs_the_pieces_and_not_the_answer(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [
+        says.generating("one"),
+        says.generating([["delete", [3], None]]),
+        says.generating([["append", [], " lost"]]),
+        says.done("one two three"),
+        says.close,
+    ]
+    assert kinds(await collect(server.url), Text) == [Text(text="one"), Text(text=" two three")]
+
+
+async def test_text_that_is_replaced_is_taken_back(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.generating("Thinking…"), says.done("Hello"), says.close]
+    found = kinds(await collect(server.url), Text, Reset)
+    assert found == [Text(text="Thinking…"), Reset(why="the app replaced its text"), Text(text="Hello")]
+
+
+async def test_sse_v1_gives_whole_values(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.protocol = "sse_v1"
+    script.messages = [says.generating("one"), says.generating("one two"), says.done("one two"), says.close]
+    assert kinds(await collect(server.url), Text) == [Text(text="one"), Text(text=" two")]
+
+
+async def test_three_malformed_messages_are_skipped_and_told(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [b"data: {half\n\n"] * 3 + [says.done("Hello"), says.close]
+    events = await collect(server.url)
+    assert words(events) == "Hello"
+    assert [n.code for n in kinds(events, Notice)] == ["malformed-chunk"]
+
+
+async def test_a_fourth_malformed_message_is_a_cut(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [b"data: {half\n\n"] * 4 + [says.done("Hello"), says.close]
+    with pytest.raises(StreamCutError, match="malformed"):
+        await collect(server.url)
+
+
+async def test_a_server_killed_in_mid_job_is_a_cut_and_no_answer(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.starts, says.generating("Hel")]
+    script.after = [Close()]
+    with pytest.raises(StreamCutError):
+        await collect(server.url)
+
+
+async def test_a_stream_that_ends_without_a_result_is_a_cut(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.starts, says.generating("Hel"), says.close]
+    with pytest.raises(StreamCutError, match="before the job was over"):
+        await collect(server.url)
+
+
+async def test_an_answer_that_is_no_stream_is_malformed(
+    server: FaultServer, script: Any, collect: Collect
+) -> None:
+    script.answers["/gradio_api/queue/data"] = replies.html()
+    with pytest.raises(MalformedResponseError):
+        await collect(server.url)
+
+
+async def test_an_unknown_session_is_a_cut(server: FaultServer, script: Any, collect: Collect) -> None:
+    gone = {
+        "msg": "unexpected_error",
+        "event_id": None,
+        "message": "404: Not Found",
+        "session_not_found": True,
+    }
+    script.messages = [gone]
+    script.after = [Close()]
+    with pytest.raises(StreamCutError, match="session"):
+        await collect(server.url)
+
+
+async def test_an_error_of_the_app_is_raised_after_what_it_said(
+    server: FaultServer, script: Any, says: Any, ask: Collect
+) -> None:
+    script.messages = [says.generating("one"), says.failed("failed after one", "Error"), says.close]
+    seen = []
+    with pytest.raises(ServerError, match="failed after one"):
+        async for event in await ask(server.url):
+            seen.append(event)
+    assert words(seen) == "one"
+    assert not kinds(seen, Finish)
+
+
+async def test_a_full_queue_is_told(server: FaultServer, script: Any, collect: Collect) -> None:
+    full = {"detail": "Queue is full. Max size is 3 and size is 3."}
+    script.answers["/gradio_api/queue/join"] = replies.json(full, status=503)
+    with pytest.raises(ServerError, match="Queue is full") as caught:
+        await collect(server.url)
+    assert caught.value.code == "queue-full"
+    assert caught.value.retryable
+
+
+async def test_leaving_a_running_job_tells_the_app(
+    server: FaultServer, script: Any, says: Any, ask: Collect
+) -> None:
+    script.messages = [says.starts, says.generating("one")]
+    script.after = [Hang()]
+    stream = await ask(server.url)
+    async for event in stream:
+        if isinstance(event, Text):
+            break
+    await stream.aclose()
+    (body,) = sent(server, "/gradio_api/cancel")
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert body == {"session_hash": join["session_hash"], "fn_index": 3, "event_id": "job-1"}
+
+
+async def test_a_cancelled_caller_tells_the_app(
+    server: FaultServer, script: Any, says: Any, ask: Collect
+) -> None:
+    script.messages = [says.queued]
+    script.after = [Hang()]
+
+    async def read() -> None:
+        stream = await ask(server.url)
+        try:
+            async for event in stream:
+                if isinstance(event, Progress):
+                    tasks.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await stream.aclose()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+    assert len(sent(server, "/gradio_api/cancel")) == 1
+
+
+async def test_a_cancel_that_fails_does_not_hide_the_error(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.answers["/gradio_api/cancel"] = replies.json({}, status=500)
+    script.messages = [says.starts]
+    script.after = [Close()]
+    with pytest.raises(StreamCutError):
+        await collect(server.url)
+
+
+async def test_a_queue_has_its_deadline(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.queued]
+    script.after = [Hang()]
+    with pytest.raises(DeadlineError) as caught:
+        await collect(server.url, settings={"queue_limit": 0.2})
+    assert (caught.value.limit, caught.value.seconds) == ("queue", 0.2)
+    assert len(sent(server, "/gradio_api/cancel")) == 1
+
+
+async def test_work_has_its_deadline_even_if_the_app_talks_for_ever(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.starts, *[says.generating(f"{i}") for i in range(2)], *[says.heartbeat] * 1000]
+    script.pause = 0.01
+    with pytest.raises(DeadlineError) as caught:
+        await collect(server.url, settings={"run_limit": 0.3})
+    assert caught.value.limit == "run"
+    assert len(sent(server, "/gradio_api/cancel")) == 1
+
+
+async def test_a_slow_queue_does_not_eat_the_time_for_work(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    first = replies.stream([b'data: {"msg":"process_starts","event_id":"job-1"}\n\n'], after=[Wait(0.3)])
+    done = f"data: {json.dumps({**says.done('Hello'), 'event_id': 'job-1'})}\n\n".encode()
+    rest = [replies.Send(replies.chunk(done)), replies.Send(b"0\r\n\r\n")]
+    script.answers["/gradio_api/queue/data"] = [*first, *rest]
+    assert words(await collect(server.url, settings={"queue_limit": 0.2, "run_limit": 5})) == "Hello"
+
+
+# Files
+
+
+@pytest.fixture
+def painter(script: Any) -> Any:
+    script.outputs = [("image", "Result", {}), ("number", "Seed", {})]
+    return script
+
+
+async def test_a_picture_comes_from_its_path_and_not_from_its_address(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.files = {"/tmp/out%20put.png": picture}
+    wrong = says.file("/tmp/out put.png", "http://127.0.0.1:1/file=/tmp/out.png")
+    painter.messages = [says.done(wrong, 42), says.close]
+    events = await collect(server.url, "a fox")
+    (media,) = kinds(events, Media)
+    assert (media.data, media.mime_type, media.prompt) == (picture, "image/png", "a fox")
+    assert kinds(events, Notice) == [Notice(code="result", message="Seed: 42")]
+
+
+async def test_previews_come_before_the_picture_and_the_last_is_not_fetched_twice(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.files = {"/tmp/1.png": picture, "/tmp/2.png": picture}
+    painter.messages = [
+        says.generating(says.file("/tmp/1.png"), 42),
+        says.generating([["replace", ["path"], "/tmp/2.png"]], []),
+        says.done(says.file("/tmp/2.png"), 42),
+        says.close,
+    ]
+    events = await collect(server.url, settings={"preview_gap": 0})
+    assert [type(event) for event in kinds(events, Preview, Media)] == [Preview, Preview, Media]
+    fetched = [r.path for r in server.requests if "file=" in r.path]
+    assert len(fetched) == 2
+
+
+async def test_previews_can_be_switched_off(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.files = {"/tmp/2.png": picture}
+    painter.messages = [says.generating(says.file("/tmp/1.png"), 4), says.done(says.file("/tmp/2.png"), 4)]
+    events = await collect(server.url, settings={"preview_gap": -1})
+    assert not kinds(events, Preview)
+    assert len(kinds(events, Media)) == 1
+
+
+async def test_a_preview_that_cannot_be_had_does_not_fail_the_job(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.files = {"/tmp/2.png": picture}
+    painter.messages = [says.generating(says.file("/tmp/gone.png"), 4), says.done(says.file("/tmp/2.png"), 4)]
+    assert len(kinds(await collect(server.url), Media)) == 1
+
+
+HOSTILE = [
+    ("/etc/passwd", None, "does not give out"),
+    (None, "http://169.254.169.254/latest/meta-data", "private address"),
+    ("http://169.254.169.254/latest", None, "private address"),
+    ("http://127.0.0.1:1/x", None, "private address"),
+    (None, "file:///etc/passwd", "bad"),
+    (None, "data:image/png;base64,!!!", "broken base64"),
+]
+
+
+@pytest.mark.parametrize(("path", "url", "said"), HOSTILE)
+async def test_a_hostile_result_is_refused(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, path: Any, url: Any, said: str
+) -> None:
+    painter.messages = [says.done(says.file(path, url), 4), says.close]
+    with pytest.raises(MalformedResponseError, match=said):
+        await collect(server.url)
+
+
+async def test_a_result_that_is_no_picture_is_told(
+    server: FaultServer, painter: Any, says: Any, collect: Collect
+) -> None:
+    painter.messages = [says.done(None, 4), says.close]
+    with pytest.raises(ProviderError, match="no image"):
+        await collect(server.url)
+
+
+async def test_an_image_is_uploaded_and_named(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
+    painter.files = {"/tmp/2.png": picture}
+    painter.messages = [says.done(says.file("/tmp/2.png"), 4), says.close]
+    data = "data:image/png;base64," + __import__("base64").b64encode(picture).decode()
+    message = {
+        "role": "user",
+        "content": [{"type": "text", "text": "invert"}, {"type": "image_url", "image_url": {"url": data}}],
+    }
+    await collect(server.url, [message])
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["data"][0]["path"] == "/tmp/gradio/in.png"
+    assert join["data"][0]["meta"] == {"_type": "gradio.FileData"}
+    assert join["data"][1] == "invert"
+    upload = next(r for r in server.requests if r.path == "/gradio_api/upload")
+    assert picture in upload.body
+
+
+async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(
+    server: FaultServer, painter: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
+    painter.more = {"max_file_size": 10}
+    data = "data:image/png;base64," + __import__("base64").b64encode(picture).decode()
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data}}]}
+    with pytest.raises(InvalidRequestError, match="the app takes 10") as caught:
+        await collect(server.url, [message], task="image-to-image")
+    assert caught.value.param == "image"
+    assert not [r for r in server.requests if r.path == "/gradio_api/upload"]
+
+
+# Chats
+
+
+@pytest.fixture
+def talker(script: Any, says: Any) -> Any:
+    script.mode = "chat_interface"
+    script.inputs = [("textbox", "message", {}), ("state", "", {})]
+    script.outputs = [("json", "Response", {}), ("state", "", {})]
+    script.messages = [says.done("Hello", None), says.close]
+    return script
+
+
+HISTORY = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello"},
+    {"role": "user", "content": "Who?"},
+]
+
+
+def going_on(url: str, state: dict[str, Any], covers: int = 2) -> Conversation:
+    kept = ProviderState(provider="hf-space", model=url, covers=covers, state=state)
+    return Conversation(states=(kept,))
+
+
+async def test_a_chat_goes_on_in_its_session_with_the_last_message_only(
+    server: FaultServer, talker: Any, collect: Collect
+) -> None:
+    (kept,) = kinds(await collect(server.url, "Hi"), ConversationState)
+    await collect(server.url, HISTORY, conversation=going_on(server.url, kept.state))
+    first, second = sent(server, "/gradio_api/queue/join")
+    assert first["session_hash"] == second["session_hash"] == kept.state["session"]
+    assert second["data"] == ["Who?", None]
+
+
+async def test_a_session_of_an_app_that_was_started_anew_is_not_trusted(
+    server: FaultServer, talker: Any, collect: Collect
+) -> None:
+    state = {"session": "old", "run": "another"}
+    await collect(server.url, HISTORY, conversation=going_on(server.url, state))
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["session_hash"] != "old"
+    assert "Hi" in join["data"][0]
+
+
+async def test_a_history_that_an_app_cannot_take_is_sent_as_one_text_and_told(
+    server: FaultServer, talker: Any, collect: Collect
+) -> None:
+    events = await collect(server.url, HISTORY)
+    assert "history-flattened" in [notice.code for notice in kinds(events, Notice)]
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["data"][0] == "User: Hi\n\nAssistant: Hello\n\nUser: Who?\n\nAssistant:"
+
+
+async def test_rules_without_a_place_of_their_own_come_first(
+    server: FaultServer, talker: Any, collect: Collect
+) -> None:
+    await collect(server.url, [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}])
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["data"][0] == "Be kind.\n\nHi"
+
+
+async def test_a_chatbot_takes_the_history_with_the_request(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.inputs = [("chatbot", "history", {"value": []}), ("state", "", {})]
+    script.outputs = [("chatbot", "history", {}), ("state", "", {})]
+    answer = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "Me"}]
+    script.messages = [says.done(answer, None), says.close]
+    assert words(await collect(server.url, HISTORY)) == "Me"
+    (join,) = sent(server, "/gradio_api/queue/join")
+    said = [(m["role"], m["content"][0]["text"]) for m in join["data"][0]]
+    assert said == [("user", "Hi"), ("assistant", "Hello"), ("user", "Who?")]
+
+
+# Changes, and wrong asks
+
+
+async def test_a_changed_schema_is_told_once(
+    server: FaultServer, script: Any, says: Any, collect: Collect, open_session: Any
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    assert "schema-changed" not in [n.code for n in kinds(await collect(server.url), Notice)]
+    script.inputs = [*script.inputs, ("number", "style", {"value": 1})]
+    session = open_session()
+    shelf = session._resources._open["hf-space:apps"]
+    shelf.forget(server.url)
+    changed = kinds(await collect(server.url), Notice)
+    assert [notice.code for notice in changed] == ["schema-changed"]
+    assert kinds(await collect(server.url), Notice) == []
+
+
+async def test_a_task_that_the_app_does_not_do_is_named_with_what_it_does(
+    server: FaultServer, collect: Collect
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"text-to-video.*text-generation"):
+        await collect(server.url, task="text-to-video")
+
+
+async def test_a_page_that_is_no_app_is_told(server: FaultServer, script: Any, collect: Collect) -> None:
+    script.answers["/config"] = replies.json({"hello": "world"})
+    with pytest.raises(ModelNotFoundError, match="not a Gradio app"):
+        await collect(server.url)
+
+
+async def test_a_page_of_html_is_told(server: FaultServer, script: Any, collect: Collect) -> None:
+    script.answers["/config"] = replies.html()
+    with pytest.raises(ServerError, match="no Gradio app answers"):
+        await collect(server.url)
+
+
+async def test_an_app_behind_a_login_says_that_it_is(
+    server: FaultServer, script: Any, collect: Collect
+) -> None:
+    script.answers["/config"] = replies.json({"detail": "Not authenticated"}, status=401)
+    with pytest.raises(ProviderError, match="Not authenticated"):
+        await collect(server.url)
+
+
+async def test_headers_of_the_caller_go_along(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    await collect(server.url, extra_headers={"x-mine": "yes"})
+    join = next(r for r in server.requests if r.path.endswith("/queue/join"))
+    assert join.headers["x-mine"] == "yes"
