@@ -74,7 +74,7 @@ def test_the_code_of_a_page_runs(environ: dict[str, str], code: str) -> None:
 
 @pytest.mark.parametrize("command", _commands())
 def test_a_command_of_a_page_ends_well(environ: dict[str, str], command: str) -> None:
-    done = _run(["sh", "-c", command.replace(SERVER, environ["SANDBOX"])], environ)
+    done = _run(["sh", "-c", command.replace(SERVER, environ["SERVER"])], environ)
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
 
