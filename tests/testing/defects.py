@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -35,13 +36,14 @@ class TwoFinishes(Flawless):
 class SpeaksAfterFinish(Flawless):
     """Gives the usage after the finish."""
 
-    async def decoded(self, source: EventSource) -> AsyncIterator[Any]:
+    async def decoded(self, source: EventSource) -> AsyncGenerator[Any, None]:
         held = []
-        async for event in super().decoded(source):
-            if type(event) is Usage:
-                held.append(event)
-            else:
-                yield event
+        async with aclosing(super().decoded(source)) as events:
+            async for event in events:
+                if type(event) is Usage:
+                    held.append(event)
+                else:
+                    yield event
         for event in held:
             yield event
 
@@ -70,18 +72,21 @@ class WrongFields(Flawless):
 class WholeAtOnce(Flawless):
     """Collects the whole answer before it gives any of it."""
 
-    async def decoded(self, source: EventSource) -> AsyncIterator[Any]:
-        for event in [event async for event in super().decoded(source)]:
+    async def decoded(self, source: EventSource) -> AsyncGenerator[Any, None]:
+        async with aclosing(super().decoded(source)) as events:
+            whole = [event async for event in events]
+        for event in whole:
             yield event
 
 
 class SwallowsCancel(Flawless):
     """Treats cancellation as the end of the answer."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         try:
-            async for event in super().stream(request, session):
-                yield event
+            async with aclosing(super().stream(request, session)) as events:
+                async for event in events:
+                    yield event
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -92,12 +97,12 @@ class SwallowsCancel(Flawless):
 class ReadsOn(Flawless):
     """Reads the rest of the answer before it lets go."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         async with self.open(request, session) as source:
-            decoded = self.decoded(source)
             try:
-                async for event in decoded:
-                    yield event
+                async with aclosing(self.decoded(source)) as events:
+                    async for event in events:
+                        yield event
             except BaseException:
                 with anyio.CancelScope(shield=True), anyio.move_on_after(1):
                     async for _ in source:
@@ -110,11 +115,12 @@ class LeavesTheSocket(Flawless):
 
     kept: list[socket.socket] = []  # noqa: RUF012
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         host, _, port = session.settings["base_url"].removeprefix("http://").partition(":")
         self.kept.append(socket.create_connection((host, int(port))))
-        async for event in super().stream(request, session):
-            yield event
+        async with aclosing(super().stream(request, session)) as events:
+            async for event in events:
+                yield event
 
 
 class TellsNobody(Flawless):
@@ -127,10 +133,11 @@ class TellsNobody(Flawless):
 class YieldsOnClose(Flawless):
     """Gives one more event when it is closed."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         try:
-            async for event in super().stream(request, session):
-                yield event
+            async with aclosing(super().stream(request, session)) as events:
+                async for event in events:
+                    yield event
         finally:
             yield Notice(code="closed", message="good bye")
 
@@ -170,11 +177,12 @@ class AllIsServerError(Flawless):
 class RetriesItself(Flawless):
     """Asks again on its own account."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         for tries_left in (2, 1, 0):
             try:
-                async for event in super().stream(request, session):
-                    yield event
+                async with aclosing(super().stream(request, session)) as events:
+                    async for event in events:
+                        yield event
                 return
             except ServerError:
                 if not tries_left:
@@ -191,10 +199,11 @@ class TrustsItsInput(Flawless):
 class ErrorAsText(Flawless):
     """Gives the error as the answer."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         try:
-            async for event in super().stream(request, session):
-                yield event
+            async with aclosing(super().stream(request, session)) as events:
+                async for event in events:
+                    yield event
         except AuthenticationError as error:
             yield Text(text=f"Error: {error}")
             yield Finish()
@@ -219,10 +228,11 @@ class LogsTheToken(Flawless):
 class QuotesTheToken(Flawless):
     """Says in its error which token was refused."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         try:
-            async for event in super().stream(request, session):
-                yield event
+            async with aclosing(super().stream(request, session)) as events:
+                async for event in events:
+                    yield event
         except AuthenticationError as error:
             raise AuthenticationError(f"{session.token} was refused", status=401) from error
 
@@ -230,12 +240,13 @@ class QuotesTheToken(Flawless):
 class FollowsAnywhere(Flawless):
     """Follows a redirect by itself, and takes the token along."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         url, headers = self.url(session), {"Authorization": f"Bearer {session.token}"}
         first = await session.http.request("POST", url, json=self.body(request), follow_redirects=False)
         target = first.headers.get("location", url)
-        async with session.http.events("POST", target, json=self.body(request), headers=headers) as source:
-            async for event in self.decoded(source):
+        there = session.http.events("POST", target, json=self.body(request), headers=headers)
+        async with there as source, aclosing(self.decoded(source)) as events:
+            async for event in events:
                 yield event
 
 
@@ -269,7 +280,7 @@ class SleepsInTheStream(Flawless):
 class BlockingClient(Flawless):
     """Uses a blocking HTTP client."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         asked = urllib.request.Request(self.url(session), json.dumps(self.body(request)).encode())
         with urllib.request.urlopen(asked, timeout=1) as answer:  # noqa: ASYNC210
             for line in answer:
@@ -309,10 +320,11 @@ class BlocksInModels(Flawless):
 class LeavesThreads(Flawless):
     """Starts a thread for each answer that never ends."""
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         threading.Thread(target=threading.Event().wait, daemon=True).start()
-        async for event in super().stream(request, session):
-            yield event
+        async with aclosing(super().stream(request, session)) as events:
+            async for event in events:
+                yield event
 
 
 DEFECTS: dict[str, tuple[type[Flawless], ...]] = {

@@ -6,7 +6,8 @@ The service speaks OpenAI's chat completions at `/v1/chat/completions` and is to
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from plugmux import (
@@ -43,7 +44,7 @@ class Flawless:
         return await self.find_credential(session, challenge)
 
     @hookimpl
-    def create_stream(self, request: Request, session: Session) -> AsyncIterator[Event]:
+    def create_stream(self, request: Request, session: Session) -> AsyncGenerator[Event, None]:
         return self.stream(request, session)
 
     async def find_models(self, session: Session, wanted: str | None) -> list[Model]:
@@ -55,13 +56,13 @@ class Flawless:
             return None
         return Credential.bearer(session.token, origins=[session.settings["base_url"]])
 
-    async def stream(self, request: Request, session: Session) -> AsyncIterator[Any]:
+    async def stream(self, request: Request, session: Session) -> AsyncGenerator[Any, None]:
         for notice in self.notices(request):
             yield notice
         over = False
         try:
-            async with self.open(request, session) as source:
-                async for event in self.decoded(source):
+            async with self.open(request, session) as source, aclosing(self.decoded(source)) as events:
+                async for event in events:
                     over = over or type(event) is Finish
                     yield event
         finally:
@@ -89,7 +90,7 @@ class Flawless:
     def error_of(self, response: Response) -> ProviderError:
         return error_of_status(response)
 
-    async def decoded(self, source: EventSource) -> AsyncIterator[Any]:
+    async def decoded(self, source: EventSource) -> AsyncGenerator[Any, None]:
         if not source.is_stream:
             raise MalformedResponseError(
                 f"expected a stream, got {source.content_type}", status=source.status

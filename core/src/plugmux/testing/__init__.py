@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plugmux.testing import chat, replies
+    from plugmux.testing.contract import ProviderContract
     from plugmux.testing.replies import Close, Dribble, Hang, Reply, Reset, Send, Wait
     from plugmux.testing.server import FaultServer, SeenRequest
 
 _HOMES = {
+    "plugmux.testing.contract": ("ProviderContract",),
     "plugmux.testing.replies": ("Close", "Dribble", "Hang", "Reply", "Reset", "Send", "Wait"),
     "plugmux.testing.server": ("FaultServer", "SeenRequest"),
 }
@@ -28,6 +30,7 @@ __all__ = [
     "Dribble",
     "FaultServer",
     "Hang",
+    "ProviderContract",
     "Reply",
     "Reset",
     "SeenRequest",
