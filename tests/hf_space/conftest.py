@@ -20,7 +20,7 @@ from plugmux.messages import messages_from
 from plugmux.models import Model, Task
 from plugmux.requests import Limits, Request, options_from
 from plugmux.session import Session
-from plugmux.testing import Close, FaultServer, Hang, SeenRequest, replies
+from plugmux.testing import FaultServer, SeenRequest, replies
 from plugmux.testing.replies import Reply
 from plugmux.transport import Stopwatch, Transport
 from plugmux_hf_space import plugin
@@ -142,16 +142,24 @@ def _event(message: Any) -> bytes:
     return f"data: {json.dumps(body)}\n\n".encode()
 
 
-@define(kw_only=True)
 class Words:
     """The messages of a job, short."""
 
-    queued: dict[str, Any] = {"msg": "estimation", "rank": 2, "queue_size": 3, "rank_eta": 4.5}
-    starts: dict[str, Any] = {"msg": "process_starts", "eta": 1.5}
-    close: dict[str, Any] = {"msg": "close_stream", "event_id": None}
-    heartbeat: dict[str, Any] = {"msg": "heartbeat", "event_id": None}
-    cut: tuple[Any, ...] = (Close(),)
-    hang: tuple[Any, ...] = (Hang(),)
+    @property
+    def queued(self) -> dict[str, Any]:
+        return {"msg": "estimation", "rank": 2, "queue_size": 3, "rank_eta": 4.5}
+
+    @property
+    def starts(self) -> dict[str, Any]:
+        return {"msg": "process_starts", "eta": 1.5}
+
+    @property
+    def close(self) -> dict[str, Any]:
+        return {"msg": "close_stream", "event_id": None}
+
+    @property
+    def heartbeat(self) -> dict[str, Any]:
+        return {"msg": "heartbeat", "event_id": None}
 
     def generating(self, *data: Any) -> dict[str, Any]:
         return {"msg": "process_generating", "output": {"data": list(data)}, "success": True}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +16,14 @@ from plugmux_hf_space._app import App, Endpoint
 from plugmux_hf_space._wire import Broken, Completed, Message, Other, Starts
 
 if TYPE_CHECKING:
-    from plugmux.http import EventSource
+    from plugmux.decoding import ServerSentEvent
     from plugmux.session import Session
 
 __all__ = ["Job", "new_session"]
 
 MAX_MALFORMED = 3
 LINGER_SECONDS = 0.5
+CANCEL_SECONDS = 2.0
 
 
 def new_session() -> str:
@@ -66,7 +67,7 @@ class Job:
                     yield message
         finally:
             if not self._over:
-                async with self.session.cleanup(seconds=2):
+                async with self.session.cleanup(seconds=CANCEL_SECONDS):
                     await self._cancel()
 
     async def _join(self) -> None:
@@ -92,7 +93,8 @@ class Job:
         ) as events:
             if events.content_type != "text/event-stream":
                 raise MalformedResponseError(f"the queue gave {events.content_type or 'nothing'}, no events")
-            while (message := await self._next(events)) is not None:
+            arriving = aiter(events)
+            while (message := await self._next(arriving)) is not None:
                 if self._over or message.event_id not in (None, self._event_id):
                     continue
                 if isinstance(message, Starts):
@@ -109,7 +111,7 @@ class Job:
     def _allow(self, limit: str, seconds: float) -> None:
         self._limit, self._until = limit, anyio.current_time() + seconds
 
-    async def _next(self, events: EventSource) -> Message | None:
+    async def _next(self, events: AsyncIterator[ServerSentEvent]) -> Message | None:
         """The next message; None at the end. Malformed ones are skipped, up to three."""
         while True:
             content = await self._content(events)
@@ -126,7 +128,7 @@ class Job:
                 return None
             return message
 
-    async def _content(self, events: EventSource) -> bytes | None:
+    async def _content(self, events: AsyncIterator[ServerSentEvent]) -> bytes | None:
         """The next event within the limit that counts now; its silence may be broken by heartbeats only."""
         if self._over:
             event = await anext(events, None)
@@ -151,7 +153,7 @@ class Job:
 
     async def _cancel(self) -> None:
         if self._event_id:
-            await self.session.http.request(
+            await self.session.http.within(CANCEL_SECONDS).request(
                 "POST",
                 self.app.at("/cancel"),
                 json=_wire.cancel_body(self.session_hash, self.endpoint.id, self._event_id),
