@@ -28,17 +28,20 @@ CLOSE_SECONDS = 3.0
 class CancelContract(Bench):
     async def test_break_closes_the_socket_at_once(self) -> None:
         async with self.stage(self.part(Hang())) as stage:
-            await _break(stage)
-            await _demand_left(stage, time.monotonic(), "break")
+            async with stage.asking() as stream:
+                await _first_sign(stage, stream)
+                started = time.monotonic()
+            await _demand_left(stage, started, "break")
 
     async def test_an_error_in_the_callers_loop_closes_the_socket_at_once(self) -> None:
         async with self.stage(self.part(Hang())) as stage:
             try:
                 async with stage.asking() as stream:
                     await _first_sign(stage, stream)
+                    started = time.monotonic()
                     raise _CallersError
             except _CallersError:
-                await _demand_left(stage, time.monotonic(), "an error in the caller's loop")
+                await _demand_left(stage, started, "an error in the caller's loop")
 
     async def test_cancel_in_the_middle_closes_the_socket_at_once(self) -> None:
         async with self.stage(self.part(Hang())) as stage:
