@@ -6,8 +6,6 @@ redirect there. Each hop is resolved here, checked, and connected to by the very
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -121,11 +119,15 @@ def _of_data_url(url: str, kind: MediaKind, prompt: str | None) -> Media:
     label, comma, body = url.partition(",")
     if not comma:
         raise MalformedResponseError("the result is a data URL without data")
+    mime_type = label[5:].split(";")[0] or None
     try:
-        encoded = label.endswith(";base64")
-        data = base64.b64decode(body, validate=True) if encoded else unquote_to_bytes(body)
-    except (binascii.Error, ValueError) as error:
+        if label.endswith(";base64"):
+            media = Media.from_base64(body, kind=kind, mime_type=mime_type, prompt=prompt)
+        else:
+            data = unquote_to_bytes(body)
+            media = Media.from_bytes(data, kind=kind, mime_type=mime_type, prompt=prompt)
+    except ValueError as error:
         raise MalformedResponseError("the result is a data URL with broken base64") from error
-    if not data:
+    if not media.size:
         raise MalformedResponseError("the result is empty")
-    return Media.from_bytes(data, kind=kind, mime_type=label[5:].split(";")[0] or None, prompt=prompt)
+    return media

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import os
 from enum import Enum
 from typing import IO, TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ __all__ = ["SPOOL_LIMIT", "Media", "MediaKind", "Spool", "mime_type_of"]
 
 SPOOL_LIMIT = 16 * 1024 * 1024
 """Bytes above which a `Media` lives in a temporary file instead of memory."""
+
+SLICE = 1 << 20
+"""Bytes that are copied or decoded in one call, which keeps all other threads waiting."""
 
 
 class MediaKind(str, Enum):
@@ -35,8 +39,13 @@ class Spool:
     def __del__(self) -> None:
         self._file.close()  # "removed with the last reference" is meant so: without, Python warns
 
-    def write(self, chunk: bytes) -> None:
-        self.size += self._file.write(chunk)
+    def write(self, chunk: bytes | memoryview) -> None:
+        """In slices, and large content at once to disk, so that a thread that writes lets others run."""
+        if self.size + len(chunk) > SPOOL_LIMIT:
+            self._file.rollover()  # type: ignore[attr-defined]
+        view = memoryview(chunk)
+        for start in range(0, len(view), SLICE):
+            self.size += self._file.write(view[start : start + SLICE])
 
     def read(self) -> bytes:
         self._file.seek(0)
@@ -81,6 +90,22 @@ class Media:
         """A `Media` of these bytes. The content decides the MIME type where it is recognised."""
         spool = Spool()
         spool.write(data)
+        return cls.from_spool(spool, kind=kind, mime_type=mime_type, url=url, prompt=prompt)
+
+    @classmethod
+    def from_base64(
+        cls,
+        text: str | bytes | memoryview,
+        *,
+        kind: MediaKind,
+        mime_type: str | None = None,
+        url: str | None = None,
+        prompt: str | None = None,
+    ) -> Media:
+        """A `Media` of base64. Raises ValueError for what is none; large texts belong in a worker thread."""
+        spool = Spool()
+        for start in range(0, len(text), SLICE):
+            spool.write(binascii.a2b_base64(text[start : start + SLICE], strict_mode=True))
         return cls.from_spool(spool, kind=kind, mime_type=mime_type, url=url, prompt=prompt)
 
     @classmethod
