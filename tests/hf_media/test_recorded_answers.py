@@ -178,6 +178,7 @@ def test_the_result_is_at_a_url(
 ) -> None:
     state = _answers.state_of(_entry(entry), _recorded(shared, name))
     [result] = state.results
+    assert isinstance(result, str)
     assert result.startswith(url)
     assert (state.prompt or "").startswith(prompt or "")
     assert (state.prompt is None) == (prompt is None)
@@ -188,7 +189,7 @@ def test_the_result_is_at_a_url(
 )
 def test_the_result_is_base64(shared: Path, name: str, entry: tuple[str, Task], mime_type: str) -> None:
     [result] = _answers.state_of(_entry(entry), _recorded(shared, name)).results
-    media = _results.media_of(result, entry[1])
+    media = _results.media_of_base64(result, entry[1])
     assert (media.kind, media.mime_type) == (MediaKind.IMAGE, mime_type)
 
 

@@ -3,7 +3,6 @@ in a worker thread by the caller."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,16 +10,24 @@ from urllib.parse import quote, urlsplit
 
 from attrs import field, frozen
 
-from plugmux.errors import ContentFilterError, MalformedResponseError, ProviderError, ServerError
+from plugmux.errors import (
+    ContentFilterError,
+    MalformedResponseError,
+    ProviderError,
+    QuotaExceededError,
+    Scope,
+    ServerError,
+)
 from plugmux.http import Response
-from plugmux.huggingface.failures import error_of_event
+from plugmux.huggingface.failures import error_of, error_of_event
 from plugmux.media import mime_type_of
 from plugmux.models import Task
 from plugmux.statuses import request_id_of, text_of
+from plugmux_hf_media._large import Long, parsed
 from plugmux_hf_media._results import an, kind_of
 from plugmux_hf_media._routes import Queue, Route
 
-__all__ = ["State", "Ticket", "failure_of", "state_of", "ticket_of"]
+__all__ = ["State", "Ticket", "error_at_upstream", "failure_of", "state_of", "ticket_of"]
 
 EXCERPT = 300
 
@@ -29,12 +36,13 @@ EXCERPT = 300
 class State:
     """What one answer says of the work.
 
-    `results` are URLs, data URLs or base64; `content` the answer's own bytes where it is the result.
-    `word` is the provider's for the state; `position` in its queue, `fraction` done, `eta` in seconds.
+    `results` are URLs, data URLs or base64 (a long one as it stands in the answer); `content` the answer's
+    own bytes where it is the result. `word` is the provider's for the state; `position` in its queue,
+    `fraction` done, `eta` in seconds.
     """
 
     word: str = ""
-    results: tuple[str, ...] = ()
+    results: tuple[str | Long, ...] = ()
     content: bytes | None = field(default=None, repr=False)
     label: str = ""
     failure: str | None = None
@@ -75,7 +83,7 @@ def state_of(route: Route, response: Response) -> State:
     """What an answer of status 200 and the like says. Raises MalformedResponseError for no JSON."""
     if not _is_json(response):
         return State(content=_bytes_of(response, route), label=response.content_type)
-    body = response.json()
+    body = parsed(response)
     word = _word(_at(body, route.queue.status if route.queue else "status"))
     if word in _FAILED:
         return State(word=word, failure=_reason(body), refused=_is_refusal(_reason(body)))
@@ -93,7 +101,7 @@ def ticket_of(queue: Queue, response: Response) -> Ticket:
 
     Of a URL only the path counts: the token goes to nobody's host but the router's.
     """
-    named = _at(response.json(), queue.job)
+    named = _at(parsed(response), queue.job)
     job = _path_of(named) if queue.poll.startswith("{job}") else _id_of(named)
     if not job:
         raise MalformedResponseError(
@@ -105,6 +113,17 @@ def ticket_of(queue: Queue, response: Response) -> Ticket:
         result=queue.result.format(job=job) if queue.result else None,
         cancel=(method, cancel.format(job=job)) if queue.cancel else None,
     )
+
+
+def error_at_upstream(response: Response) -> ProviderError:
+    """The error for an answer of status 400 and more from one provider behind the router.
+
+    A 402 rules out that provider alone: each has its own price and free quota, so the next may still serve.
+    """
+    error = error_of(response)
+    if isinstance(error, QuotaExceededError):
+        error.scope = Scope.UPSTREAM
+    return error
 
 
 def failure_of(route: Route, state: State, response: Response) -> ProviderError:
@@ -153,10 +172,10 @@ def _first_of(body: object, paths: Sequence[str]) -> object:
 _LEAF_KEYS = ("url", "b64_json", "video_url", "image", "audio")
 
 
-def _leaves(value: object) -> tuple[str, ...]:
+def _leaves(value: object) -> tuple[str | Long, ...]:
     """The URLs and base64 texts of a result: itself, its items, or what they hold."""
     match value:
-        case str() if value:
+        case str() | memoryview() if value:
             return (value,)
         case list():
             return tuple(leaf for item in value for leaf in _leaves(item))
@@ -218,7 +237,7 @@ def _complaint(response: Response) -> str:
     """An error inside an answer of status 200; "" where it says nothing of one."""
     if not _is_json(response):
         return ""
-    body = response.json()
+    body = parsed(response)
     found = _first_of(body, ("error", "detail", "data.error", "errors"))
     return text_of(found) if found else ""
 
@@ -244,7 +263,4 @@ def _facts(response: Response) -> dict[str, Any]:
 
 
 def _excerpt(response: Response) -> str:
-    try:
-        return json.dumps(response.json(), ensure_ascii=False)[:EXCERPT]
-    except MalformedResponseError:
-        return " ".join(response.text[: 4 * EXCERPT].split())[:EXCERPT]
+    return " ".join(response.content[: 4 * EXCERPT].decode("utf-8", "replace").split())[:EXCERPT]

@@ -26,7 +26,6 @@ from plugmux.errors import (
 from plugmux.events import Event, Finish, Notice, Progress, ServedBy, Text
 from plugmux.http import Response
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
-from plugmux.huggingface.failures import error_of
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment
 from plugmux.models import Task
@@ -35,6 +34,7 @@ from plugmux.session import Session
 from plugmux.statuses import request_id_of
 from plugmux_hf_media import _answers, _results, _wire
 from plugmux_hf_media._answers import State, Ticket
+from plugmux_hf_media._large import Long
 from plugmux_hf_media._routes import Route, Wanted
 from plugmux_hf_media._table import PROVIDERS, route_of
 
@@ -171,7 +171,7 @@ class Job:
             return
         method, path = ticket.cancel
         http = self.session.http.within(2.0)  # the attempt's own time may be up
-        await http.request(method, self._url(path), headers=self._headers(), error=error_of)
+        await http.request(method, self._url(path), headers=self._headers(), error=_answers.error_at_upstream)
 
     async def media(self) -> list[Media]:
         """The pictures, film or sound."""
@@ -194,8 +194,8 @@ class Job:
             return [Text(text=text), Notice(code="no-speech", message="no speech was recognised")]
         return [Text(text=text)]
 
-    async def _one(self, result: str, prompt: str | None) -> Media:
-        if result.startswith(("http://", "https://", "data:")):
+    async def _one(self, result: str | Long, prompt: str | None) -> Media:
+        if isinstance(result, str) and "://" in result[:32]:
             media = await self._download(result, _results.kind_of(self.route.task), prompt)
             return _results.checked(media)
         return await off_loop(len(result), _media_of_base64, result, self.route, prompt)
@@ -228,7 +228,9 @@ class Job:
 
     async def _send(self, method: str, path: str, **more: Any) -> Response:
         more["headers"] = {**self._headers(), **more.get("headers", {})}
-        return await self.session.http.request(method, self._url(path), error=error_of, **more)
+        return await self.session.http.request(
+            method, self._url(path), error=_answers.error_at_upstream, **more
+        )
 
     def _headers(self) -> dict[str, str]:
         """What goes with every request of a route, polls included."""
@@ -287,8 +289,8 @@ def _media_of_bytes(state: State, route: Route) -> Media:
     return _results.media_of(state.content or b"", route.task, label=state.label, prompt=state.prompt)
 
 
-def _media_of_base64(text: str, route: Route, prompt: str | None) -> Media:
-    return _results.media_of(text, route.task, prompt=prompt)
+def _media_of_base64(text: str | Long, route: Route, prompt: str | None) -> Media:
+    return _results.media_of_base64(text, route.task, prompt=prompt)
 
 
 async def off_loop(size: int, function: Callable[..., Result], *args: Any) -> Result:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 
 from plugmux.errors import MalformedResponseError
 from plugmux.media import Media, MediaKind
 from plugmux.models import Task
+from plugmux_hf_media._large import Long
 
-__all__ = ["an", "checked", "kind_of", "media_of", "transcript_of"]
+__all__ = ["an", "checked", "kind_of", "media_of", "media_of_base64", "transcript_of"]
 
 
 def kind_of(task: Task) -> MediaKind:
@@ -20,17 +19,33 @@ def kind_of(task: Task) -> MediaKind:
     return MediaKind.AUDIO if task is Task.TEXT_TO_SPEECH else MediaKind.IMAGE
 
 
-def media_of(given: str | bytes, task: Task, *, label: str = "", prompt: str | None = None) -> Media:
-    """A `Media` of bytes or base64. Raises MalformedResponseError for what is none of its kind."""
-    data = given if isinstance(given, bytes) else _decoded(given)
-    if not data:
-        raise MalformedResponseError("the result is empty")
-    kind = kind_of(task)
-    return checked(Media.from_bytes(data, kind=kind, mime_type=label or None, prompt=prompt))
+def media_of(content: bytes, task: Task, *, label: str = "", prompt: str | None = None) -> Media:
+    """A `Media` of an answer's bytes. Raises MalformedResponseError for what is none of its kind."""
+    return checked(Media.from_bytes(content, kind=kind_of(task), mime_type=label or None, prompt=prompt))
+
+
+def media_of_base64(text: str | Long, task: Task, *, prompt: str | None = None) -> Media:
+    """A `Media` of base64, bare or in a data URL. Raises MalformedResponseError."""
+    label, body = _without_label(text)
+    try:
+        media = Media.from_base64(body, kind=kind_of(task), mime_type=label, prompt=prompt)
+    except ValueError as error:
+        raise MalformedResponseError("the result has broken base64") from error
+    return checked(media)
+
+
+def _without_label(text: str | Long) -> tuple[str | None, str | Long]:
+    start = text[:256] if isinstance(text, str) else bytes(text[:256]).decode("ascii", "replace")
+    label, comma, _ = start.partition(",")
+    if not (comma and label.startswith("data:")):
+        return None, text
+    return label[5:].split(";")[0] or None, text[len(label) + 1 :]
 
 
 def checked(media: Media) -> Media:
     """The same, if it is what it should be: by its content where that is recognised, else by its label."""
+    if not media.size:
+        raise MalformedResponseError("the result is empty")
     family, _, rest = media.mime_type.partition("/")
     fits = family in _FAMILIES[media.kind] or rest in ("octet-stream", "binary", "mp4", "ogg")
     if not fits or (rest != "svg+xml" and _is_page(media)):
@@ -64,13 +79,6 @@ def transcript_of(found: object) -> tuple[str | None, str | None]:
         case {"translation": str() as text} | {"transcription": str() as text} | {"text": str() as text}:
             return text, None
     return None, None
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise MalformedResponseError("the result has broken base64") from error
 
 
 def an(word: str) -> str:

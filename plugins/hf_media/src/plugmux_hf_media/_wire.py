@@ -3,7 +3,6 @@ caller runs `encode` in a worker thread."""
 
 from __future__ import annotations
 
-import base64
 import json
 import uuid
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from attrs import frozen
 
 from plugmux.errors import InvalidRequestError
 from plugmux.messages import Attachment
+from plugmux_hf_media._large import base64_of, spliced
 from plugmux_hf_media._routes import Form, Route, Slot, Wanted
 from plugmux_hf_media._sizes import SHAPE_OPTIONS, shape_of
 
@@ -36,7 +36,8 @@ def encode(route: Route, wanted: Wanted) -> Submission:
     if route.shared is not None:
         return _shared(route, wanted)
     fields, ignored = _fields(route, wanted)
-    body = _body(route, wanted, fields)
+    mark = uuid.uuid4().hex
+    body = _body(route, wanted, fields, mark)
     match route.form:
         case Form.MULTIPART:
             content, kind = _multipart(_attached(wanted), body)
@@ -44,7 +45,7 @@ def encode(route: Route, wanted: Wanted) -> Submission:
             attachment = _attached(wanted)
             content, kind = attachment.data or b"", attachment.mime_type
         case _:
-            content, kind = json.dumps(body, ensure_ascii=False).encode(), "application/json"
+            content, kind = spliced(body, mark, _base64(wanted)), "application/json"
     path, headers = _path(route, wanted.remote_id), _headers(route, wanted, kind)
     return Submission(path=path, headers=headers, content=content, ignored=ignored)
 
@@ -106,8 +107,9 @@ def _fields(route: Route, wanted: Wanted) -> tuple[dict[str, Any], tuple[str, ..
     return fields, tuple(ignored)
 
 
-def _body(route: Route, wanted: Wanted, fields: Mapping[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = _filled(route.body, route, wanted)
+def _body(route: Route, wanted: Wanted, fields: Mapping[str, Any], mark: str) -> dict[str, Any]:
+    """The body, with `mark` where the base64 of the picture or sound belongs."""
+    body: dict[str, Any] = _filled(route.body, route, wanted, mark)
     if fields:
         body = _merged(body, {route.under: fields} if route.under else fields)
     if wanted.weights is not None and route.lora is not None:
@@ -118,20 +120,20 @@ def _body(route: Route, wanted: Wanted, fields: Mapping[str, Any]) -> dict[str, 
 _LEFT_OUT = object()
 
 
-def _filled(template: Any, route: Route, wanted: Wanted) -> Any:
+def _filled(template: Any, route: Route, wanted: Wanted, mark: str) -> Any:
     """The template with its slots filled; a field whose slot has nothing is left out."""
     match template:
         case Slot():
-            return _value(template, route, wanted)
+            return _value(template, route, wanted, mark)
         case Mapping():
-            filled = {key: _filled(value, route, wanted) for key, value in template.items()}
+            filled = {key: _filled(value, route, wanted, mark) for key, value in template.items()}
             return {key: value for key, value in filled.items() if value is not _LEFT_OUT}
         case list():
-            return [_filled(value, route, wanted) for value in template]
+            return [_filled(value, route, wanted, mark) for value in template]
     return template
 
 
-def _value(slot: Slot, route: Route, wanted: Wanted) -> Any:
+def _value(slot: Slot, route: Route, wanted: Wanted, mark: str) -> Any:
     match slot:
         case Slot.PROMPT:
             return wanted.prompt
@@ -142,9 +144,9 @@ def _value(slot: Slot, route: Route, wanted: Wanted) -> Any:
         case Slot.VERSION:
             return wanted.remote_id.partition(":")[2] or _LEFT_OUT
         case Slot.MEDIA:
-            return _url(route, _attached(wanted))
+            return _url(route, _attached(wanted), mark)
         case Slot.BASE64:
-            return base64.b64encode(_attached(wanted).data or b"").decode()
+            return mark
 
 
 def _attached(wanted: Wanted) -> Attachment:
@@ -152,11 +154,15 @@ def _attached(wanted: Wanted) -> Attachment:
     return wanted.attachment
 
 
-def _url(route: Route, attachment: Attachment) -> str:
+def _url(route: Route, attachment: Attachment, mark: str) -> str:
     if attachment.data is None:
         return attachment.url or ""
     label = route.relabel.get(attachment.mime_type, route.relabel.get("", attachment.mime_type))
-    return f"data:{label};base64,{base64.b64encode(attachment.data).decode()}"
+    return f"data:{label};base64,{mark}"
+
+
+def _base64(wanted: Wanted) -> bytes:
+    return base64_of(wanted.attachment.data or b"") if wanted.attachment else b""
 
 
 def _says_more(body: Mapping[str, Any], wanted: Wanted) -> bool:

@@ -29,7 +29,7 @@ FILES: Mapping[str, tuple[str, Callable[[], bytes]]] = {
     "film.mp4": ("video/mp4", film),
     "sound.wav": ("audio/wav", sound),
 }
-PIECES = 16
+PIECES = 8
 """Pieces that an answer comes in, so that it can be cut in the middle."""
 
 
@@ -38,7 +38,7 @@ def environment(url: str) -> dict[str, str]:
     return {
         "PLUGMUX_HF_MEDIA_ROUTER_URL": f"{url}{PREFIX}",
         "PLUGMUX_HF_MEDIA_HUB_URL": f"{url}{PREFIX}/hub",
-        "PLUGMUX_HF_MEDIA_TOKEN": "sandbox",
+        "PLUGMUX_HF_MEDIA_TOKEN": "sandbox-token",
     }
 
 
