@@ -262,6 +262,11 @@ def test_a_malformed_chunk_is_skipped_and_said(chunk, body):
     assert events[1].code == "malformed-chunk"
 
 
+def test_chunks_without_a_blank_line_between_them_are_told_apart(chunk):
+    glued = "\n".join(json.dumps(one) for one in (chunk(content="a"), chunk(content="b"), chunk("stop")))
+    assert spoken(decode(f"{glued}\n[DONE]")) == [Text(text="a"), Text(text="b"), STOP]
+
+
 def test_a_chunk_with_broken_utf_8_is_malformed(chunk):
     decoder = ChatDecoder()
     assert decoder.feed(b'{"choices": [{"delta": {"content": "\xff\xfe"}}]}')[0].code == "malformed-chunk"

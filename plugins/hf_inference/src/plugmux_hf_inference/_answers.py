@@ -31,7 +31,7 @@ from plugmux.statuses import request_id_of
 from plugmux_hf_inference._chunks import Call, Choice, Chunk, Delta
 from plugmux_hf_inference._reasoning import ThinkSplitter
 
-__all__ = ["MAX_MALFORMED", "ChatDecoder", "excerpt", "finish_reason_of", "usage_of"]
+__all__ = ["MAX_MALFORMED", "ChatDecoder", "excerpt", "finish_reason_of", "glued", "usage_of"]
 
 MAX_MALFORMED = 3
 
@@ -113,6 +113,8 @@ class ChatDecoder:
         if data.strip() == b"[DONE]":
             self.done = True
             return []
+        if pieces := glued(data):
+            return [event for piece in pieces for event in self.feed(piece)]
         self._malformed += 1
         if self._malformed > MAX_MALFORMED:
             raise StreamCutError(f"more than {MAX_MALFORMED} malformed chunks", body=excerpt(data))
@@ -278,6 +280,14 @@ def _unreadable_body(body: bytes) -> str:
     if not body.strip():
         return "an empty answer"
     return f"expected a JSON answer, got: {excerpt(body)}"
+
+
+def glued(data: bytes) -> list[bytes]:
+    """The chunks of an event that holds several, one a line: the blank line between them was forgotten
+    (recorded: an old TGI's last two). Empty if it is not that."""
+    pieces = [piece for piece in data.split(b"\n") if piece.strip()]
+    fits = all(piece.lstrip()[:1] == b"{" or piece.strip() == b"[DONE]" for piece in pieces)
+    return pieces if len(pieces) > 1 and fits else []
 
 
 def excerpt(data: bytes) -> str:

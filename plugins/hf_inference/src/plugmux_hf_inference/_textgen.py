@@ -19,7 +19,7 @@ from plugmux.events import Event, Finish, FinishReason, Notice, ServedBy, Text, 
 from plugmux.huggingface.failures import error_of_event
 from plugmux.requests import Request
 from plugmux.statuses import request_id_of
-from plugmux_hf_inference._answers import MAX_MALFORMED, ChatDecoder, excerpt, finish_reason_of
+from plugmux_hf_inference._answers import MAX_MALFORMED, ChatDecoder, excerpt, finish_reason_of, glued
 from plugmux_hf_inference._static import TEXT_OPTIONS
 from plugmux_hf_inference._wire import Sending, notices_of, with_fewer_tokens
 
@@ -183,6 +183,8 @@ class TextDecoder:
         if data.strip() == b"[DONE]":
             self.done = True
             return []
+        if pieces := glued(data):
+            return [event for piece in pieces for event in self.feed(piece)]
         self._malformed += 1
         if self._malformed > MAX_MALFORMED:
             raise StreamCutError(f"more than {MAX_MALFORMED} malformed chunks", body=excerpt(data))
