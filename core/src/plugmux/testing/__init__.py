@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from plugmux.testing import chat, replies
     from plugmux.testing.contract import ProviderContract
     from plugmux.testing.replies import Close, Dribble, Hang, Reply, Reset, Send, Wait
+    from plugmux.testing.scripted import ScriptedAttempt, ScriptedProvider, installed
     from plugmux.testing.server import FaultServer, SeenRequest
 
 _HOMES = {
     "plugmux.testing.contract": ("ProviderContract",),
     "plugmux.testing.replies": ("Close", "Dribble", "Hang", "Reply", "Reset", "Send", "Wait"),
+    "plugmux.testing.scripted": ("ScriptedAttempt", "ScriptedProvider", "installed"),
     "plugmux.testing.server": ("FaultServer", "SeenRequest"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -33,10 +35,13 @@ __all__ = [
     "ProviderContract",
     "Reply",
     "Reset",
+    "ScriptedAttempt",
+    "ScriptedProvider",
     "SeenRequest",
     "Send",
     "Wait",
     "chat",
+    "installed",
     "replies",
 ]
 
