@@ -58,11 +58,14 @@ def test_a_blocking_plugin_comes_last_and_providers_names_it(client, scripted, c
     class Elsewhere(scripted):
         __module__ = "elsewhere"
 
+    warned = threading.Event()
+    caplog.handler.addFilter(lambda record: warned.set() or True)
     caplog.set_level(logging.WARNING, "plugmux")
 
     async def main():
         async with client(bad=Blocking(), good=Elsewhere(latency=5.0)) as one:
             first = await one.complete("org/model", "hi", policy={"order": ["bad"]})
+            await anyio.to_thread.run_sync(warned.wait, 10)
             route = await one.explain("org/model")
             problems = {status.name: status.problem for status in await one.providers()}
             return first.provider, [c.model.provider for c in route.candidates], problems["bad"]

@@ -1,15 +1,18 @@
-"""Event streams and JSON lines, decoded from bytes.
+"""Event streams, JSON lines and content encodings, decoded from bytes.
 
-Both decoders are pure: `feed(chunk)` gives what the chunk completed, `flush()` what the end of the
+The decoders are pure: `feed(chunk)` gives what the chunk completed, `flush()` what the end of the
 stream completes. Bytes may be cut anywhere, inside a UTF-8 sequence or between CR and LF. Server-sent
 events are decoded as the WHATWG HTML standard (section 9.2.6) says.
 """
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
+
 from plugmux.errors import MalformedResponseError
 
-__all__ = ["MAX_LINE", "EventStreamDecoder", "LineDecoder", "ServerSentEvent"]
+__all__ = ["MAX_LINE", "ContentDecoder", "EventStreamDecoder", "LineDecoder", "ServerSentEvent"]
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes a line, or the data of one event, may have."""
@@ -36,6 +39,43 @@ class ServerSentEvent:
     __hash__ = None  # type: ignore[assignment]
 
 
+class ContentDecoder:
+    """Undoes a content encoding: gzip or deflate, in pieces of at most 1 MiB.
+
+    Raises MalformedResponseError for another encoding, broken data, or an end before the data's own.
+    """
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding.strip().lower()
+        if self._encoding not in ("gzip", "x-gzip", "deflate"):
+            raise MalformedResponseError(f"the content encoding {encoding!r} was not asked for")
+        self._inflate: zlib._Decompress | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """The content that `chunk` completes."""
+        while chunk:
+            if self._inflate is None or self._inflate.eof:  # gzip may consist of several members
+                self._inflate = zlib.decompressobj(self._window_bits(chunk))
+            try:
+                piece = self._inflate.decompress(chunk, 1 << 20)
+            except zlib.error as error:
+                raise MalformedResponseError(f"the content encoding is broken: {error}") from error
+            if piece:
+                yield piece
+            chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
+
+    def end(self) -> None:
+        """The data has ended: raise if it was cut."""
+        if self._inflate is not None and not self._inflate.eof:
+            raise MalformedResponseError("the content encoding is broken: it ends in the middle")
+
+    def _window_bits(self, chunk: bytes) -> int:
+        if self._encoding != "deflate":
+            return 16 + zlib.MAX_WBITS
+        wrapped = chunk[0] & 0x0F == 8  # zlib's header; some servers send the bare stream
+        return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS
+
+
 class LineDecoder:
     """Lines out of chunks: ended by LF, CRLF or CR. Line ends are cut off.
 
@@ -47,6 +87,11 @@ class LineDecoder:
         self._pieces: list[bytes] = []
         self._size = 0
         self._skip_newline = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is kept and nothing of the next chunk is to be skipped."""
+        return not (self._pieces or self._skip_newline)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The lines that `chunk` completes."""
@@ -110,6 +155,14 @@ class EventStreamDecoder:
         """The events that `chunk` completes."""
         if not self._started:
             chunk = self._without_mark(chunk)
+        elif (  # one whole event of one line, as nearly every chunk is: a third of the general way's cost
+            chunk[-2:] == b"\n\n"
+            and chunk[:6] == b"data: "
+            and chunk.find(b"\n") == len(chunk) - 2
+            and self._lines.empty
+            and not (self._data or self._event or b"\r" in chunk or len(chunk) > self._max_data)
+        ):
+            return [ServerSentEvent(chunk[6:-2], id=self._id)]
         return self._events_of(self._lines.feed(chunk))
 
     def flush(self) -> list[ServerSentEvent]:

@@ -6,8 +6,7 @@ Nothing here knows httpx, and plugins never touch a byte iterator: they get whol
 from __future__ import annotations
 
 import json as _json
-from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +75,17 @@ class EventSource:
         self.url = exchange.url
         kind = self.content_type
         self.is_stream = lines is not None or kind == "text/event-stream" or kind in _LINES
-        self._decoder: EventStreamDecoder | LineDecoder = (
-            LineDecoder(max_line=max_line)
-            if lines or (lines is None and kind in _LINES)
-            else EventStreamDecoder(max_line=max_line)
-        )
+        self._decode: Callable[[bytes], list[ServerSentEvent]]
+        self._flush: Callable[[], list[ServerSentEvent]]
+        if lines or (lines is None and kind in _LINES):
+            decoder = LineDecoder(max_line=max_line)
+            self._decode = lambda chunk: _line_events(decoder.feed(chunk))
+            self._flush = lambda: _line_events(decoder.flush())
+        else:
+            events = EventStreamDecoder(max_line=max_line)
+            self._decode, self._flush = events.feed, events.flush
         self._chunks = exchange.iterate()
-        self._pending: deque[Any] = deque()
-        self._ended = False
+        self._events = self._iterate()
         self._linger_until: float | None = None
 
     @property
@@ -101,38 +103,39 @@ class EventSource:
         return Response(url=self.url, status=self.status, headers=self.headers, content=content)
 
     def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
-        return self
+        return self._events
 
     async def __anext__(self) -> ServerSentEvent:
-        pending = self._pending
-        while not pending:
-            if self._ended:
-                raise StopAsyncIteration
-            await self._fill()
-        return pending.popleft()  # type: ignore[no-any-return]
+        return await anext(self._events)
 
-    async def _fill(self) -> None:
-        chunk = await self._next_chunk()
-        if chunk is None:
-            self._ended = True
-            completed: list[Any] = self._decoder.flush()
-        else:
-            completed = self._decoder.feed(chunk)
-        if isinstance(self._decoder, LineDecoder):
-            completed = [ServerSentEvent(line) for line in completed if line.strip()]
-        self._pending.extend(completed)
+    async def _iterate(self) -> AsyncGenerator[ServerSentEvent, None]:
+        decode = self._decode
+        async for chunk in self._chunks:
+            for event in decode(chunk):
+                yield event
+            if self._linger_until is not None:
+                break
+        while (late := await self._late_chunk()) is not None:
+            for event in decode(late):
+                yield event
+        for event in self._flush():
+            yield event
 
-    async def _next_chunk(self) -> bytes | None:
+    async def _late_chunk(self) -> bytes | None:
+        """A chunk that comes within the time to linger, if there is any left."""
         if self._linger_until is None:
+            return None
+        with anyio.move_on_after(self._linger_until - anyio.current_time()):
             return await anext(self._chunks, None)
-        left = self._linger_until - anyio.current_time()
-        if left > 0:
-            with anyio.move_on_after(left):
-                return await anext(self._chunks, None)
         return None
 
     async def aclose(self) -> None:
+        await self._events.aclose()
         await self._chunks.aclose()
+
+
+def _line_events(lines: Iterable[bytes]) -> list[ServerSentEvent]:
+    return [ServerSentEvent(line) for line in lines if line.strip()]
 
 
 _LINES = frozenset(

@@ -103,7 +103,8 @@ def _refuse_emptiness(messages: Sequence[Message]) -> None:
 def _says_something(message: Message) -> bool:
     if isinstance(message.content, str):
         return bool(message.content.strip())
-    return bool(message.content) or bool(message.tool_calls)
+    parts = message.content or ()
+    return bool(message.tool_calls) or any(p["type"] != "text" or p["text"].strip() for p in parts)
 
 
 def _message_from(given: object, where: str) -> Message:
@@ -115,7 +116,7 @@ def _message_from(given: object, where: str) -> Message:
     if role not in ROLES:
         raise InvalidInputError(f"unknown role {role!r}; known: {', '.join(ROLES)}", field=f"{where}.role")
     calls = given.get("tool_calls") or ()
-    if isinstance(calls, str) or not all(isinstance(call, Mapping) for call in calls):
+    if not isinstance(calls, list | tuple) or not all(isinstance(call, Mapping) for call in calls):
         raise InvalidInputError("expected a list of tool calls", field=f"{where}.tool_calls")
     content = _content_from(given.get("content"), f"{where}.content")
     if content is None and not calls:
@@ -192,8 +193,9 @@ def _of_path(path: str, field: str) -> Attachment:
     try:
         with open(path, "rb") as file:
             return _of_bytes(file.read(), os.path.basename(path), field)
-    except OSError as error:
-        raise InvalidInputError(f"cannot read {path!r}: {error.strerror}", field=field) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", None) or error
+        raise InvalidInputError(f"cannot read {path!r}: {why}", field=field) from error
 
 
 def _of_file(file: Any, field: str) -> Attachment:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 from attrs import field, frozen
-from attrs.validators import and_, ge, in_, instance_of, le, optional
+from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, not_, optional
 
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Attachment, Conversation, Message
@@ -16,6 +16,19 @@ from plugmux.models import Model, Task
 __all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
 
 _number = instance_of((int, float))
+
+
+def _whole(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """A whole number; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"'{attribute.name}' must be a whole number (got {value!r})")
+
+
+def _items_of(kind: type) -> Any:
+    """Each item is a `kind`; text does not count as a list of texts."""
+    return deep_iterable(
+        instance_of(kind), and_(not_(instance_of((str, bytes, Mapping))), instance_of(Sequence))
+    )
 
 
 def _given(*checks: Any) -> Any:
@@ -35,12 +48,12 @@ class Options:
     JSON body as it is, `extra_headers` into the headers.
     """
 
-    max_tokens: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
+    max_tokens: int | None = field(default=None, validator=_given(_whole, ge(1)))
     temperature: float | None = field(default=None, validator=_given(_number, ge(0)))
     top_p: float | None = field(default=None, validator=_given(_number, ge(0), le(1)))
-    stop: tuple[str, ...] | None = field(default=None, converter=_stops)
-    seed: int | None = field(default=None, validator=_given(instance_of(int)))
-    tools: Sequence[Mapping[str, Any]] | None = None
+    stop: tuple[str, ...] | None = field(default=None, converter=_stops, validator=_given(_items_of(str)))
+    seed: int | None = field(default=None, validator=_given(_whole))
+    tools: Sequence[Mapping[str, Any]] | None = field(default=None, validator=_given(_items_of(Mapping)))
     tool_choice: str | Mapping[str, Any] | None = None
     response_format: Mapping[str, Any] | None = field(default=None, validator=_given(instance_of(Mapping)))
     reasoning_effort: str | None = field(default=None, validator=_given(instance_of(str)))
@@ -51,13 +64,13 @@ class Options:
     image: Attachment | None = None
     negative_prompt: str | None = field(default=None, validator=_given(instance_of(str)))
     aspect_ratio: str | None = field(default=None, validator=_given(instance_of(str)))
-    width: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
-    height: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
-    num_inference_steps: int | None = field(default=None, validator=_given(instance_of(int), ge(1)))
+    width: int | None = field(default=None, validator=_given(_whole, ge(1)))
+    height: int | None = field(default=None, validator=_given(_whole, ge(1)))
+    num_inference_steps: int | None = field(default=None, validator=_given(_whole, ge(1)))
     guidance_scale: float | None = field(default=None, validator=_given(_number))
     duration: float | None = field(default=None, validator=_given(_number))
     resolution: str | None = field(default=None, validator=_given(instance_of(str)))
-    fps: int | None = field(default=None, validator=_given(instance_of(int)))
+    fps: int | None = field(default=None, validator=_given(_whole))
 
     voice: str | None = field(default=None, validator=_given(instance_of(str)))
     speed: float | None = field(default=None, validator=_given(_number))
@@ -119,9 +132,9 @@ class Policy:
     lets the caller's view decide. `max_wait` is the longest wait a service may ask for, in seconds.
     """
 
-    order: tuple[str, ...] | None = field(default=None, converter=_names)
-    only: tuple[str, ...] | None = field(default=None, converter=_names)
-    ignore: tuple[str, ...] | None = field(default=None, converter=_names)
+    order: tuple[str, ...] | None = field(default=None, converter=_names, validator=_given(_items_of(str)))
+    only: tuple[str, ...] | None = field(default=None, converter=_names, validator=_given(_items_of(str)))
+    ignore: tuple[str, ...] | None = field(default=None, converter=_names, validator=_given(_items_of(str)))
     allow_fallbacks: bool = field(default=True, validator=instance_of(bool))
     require_parameters: bool = field(default=False, validator=instance_of(bool))
     sort: str | None = field(default=None, validator=optional(in_(SORT)))

@@ -11,6 +11,7 @@ import ssl
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +19,8 @@ import anyio
 import httpx
 from attrs import define, field
 
-from plugmux.credentials import Credential
+from plugmux.credentials import Credential, origin_of
+from plugmux.decoding import ContentDecoder
 from plugmux.errors import (
     ConnectionFailedError,
     DeadlineError,
@@ -128,21 +130,26 @@ class Exchange:
         left suspended they would be finalised by the garbage collector, of which trio warns.
         """
         response, watch = self._response, self._watch
-        encoded = "content-encoding" in self.headers
-        chunks = response.aiter_bytes() if encoded else _stream_of(response).__aiter__()
+        chunks = _stream_of(response).__aiter__()
         try:
+            encoding = self.headers.get("content-encoding", "identity")
+            decoder = None if encoding == "identity" else ContentDecoder(encoding)
             async for chunk in chunks:
                 watch.check()
-                yield chunk
+                if decoder is None:
+                    yield chunk
+                    continue
+                for piece in decoder.feed(chunk):
+                    yield piece
+            if decoder is not None:
+                decoder.end()
         except httpx.HTTPError as error:
             raise _body_error(error, watch) from error
         finally:
             await self.aclose()
-            try:
+            with suppress(httpx.HTTPError, httpx.StreamError):
                 async for _ in chunks:
                     pass
-            except (httpx.HTTPError, httpx.StreamError):
-                pass
 
     async def aclose(self) -> None:
         """Close the connection, or give it back when the body was read to its end."""
@@ -224,10 +231,12 @@ class Transport:
             raise ConnectionFailedError(f"bad address or header: {error}", kind="address") from error
 
     def _pool_for(self, url: str) -> httpx.AsyncBaseTransport:
+        try:
+            origin_of(url)
+        except ValueError as error:
+            raise ConnectionFailedError(f"bad address: {error}", kind="address") from error
         parts = urlsplit(url)
-        scheme, host = parts.scheme, parts.hostname
-        if scheme not in ("http", "https") or not host:
-            raise ConnectionFailedError("not an http or https address with a host", kind="address")
+        scheme, host = parts.scheme, parts.hostname or ""
         proxy = (
             None
             if urllib.request.proxy_bypass(host)
@@ -249,6 +258,8 @@ class Transport:
                 await pool.aclose()
 
 
+_FOR_ALL = frozenset({"accept", "accept-language", "content-type", "user-agent"})
+"""Of the caller's own headers, those that another origin may see: any other could hold a secret."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -256,12 +267,17 @@ def _redirected(outgoing: Outgoing, status: int, target: str) -> Outgoing:
     """The request for the next hop, as RFC 9110 section 15.4 says."""
     try:
         url = str(httpx.URL(outgoing.url).join(target))
+        foreign = origin_of(url) != origin_of(outgoing.url)
     except (httpx.InvalidURL, ValueError) as error:
         raise MalformedResponseError("redirected to a bad address") from error
     method, body = outgoing.method, outgoing.body
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, body = "GET", {}
-    headers = {k: v for k, v in outgoing.headers.items() if body or k.lower() != "content-type"}
+    headers = {
+        name: value
+        for name, value in outgoing.headers.items()
+        if (body or name.lower() != "content-type") and not (foreign and name.lower() not in _FOR_ALL)
+    }
     return Outgoing(method=method, url=url, headers=headers, body=body, credential=outgoing.credential)
 
 
@@ -306,9 +322,6 @@ def _causes(error: BaseException | None) -> list[BaseException]:
 
 
 def _body_error(error: Exception, watch: Stopwatch) -> ProviderError:
-    match error:
-        case httpx.TimeoutException():
-            return watch.silence("idle")
-        case httpx.DecodingError():
-            return MalformedResponseError(f"the content encoding is broken: {error}")
+    if isinstance(error, httpx.TimeoutException):
+        return watch.silence("idle")
     return StreamCutError("the connection broke in the middle of the answer")
