@@ -110,7 +110,8 @@ class Answer:
             raise StreamCutError(
                 f"more than {MAX_MALFORMED} lines of the stream are malformed", body=text[:200]
             ) from error
-        return [Notice(code="malformed-chunk", message=f"skipped a malformed line: {text[:80]!r}")]
+        said = f"skipped a malformed line of {len(text)} characters ({type(error).__name__})"
+        return [Notice(code="malformed-chunk", message=said)]
 
     def _flush(self) -> list[Event]:
         held = self._thinking.flush()

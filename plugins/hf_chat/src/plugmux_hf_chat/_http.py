@@ -65,6 +65,11 @@ class Site:
     def __attrs_post_init__(self) -> None:
         self.credential = self.session.credential or self._kept_session()
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """The secret headers that the server is sent."""
+        return self.credential.headers_for(self.base_url) if self.credential else {}
+
     async def get(self, path: str) -> Any:
         """The JSON at `path`. Raises a ProviderError."""
         return (await self.request("GET", path)).json()
@@ -155,9 +160,7 @@ class Site:
         except ProviderError:
             body = b""  # the status alone has to do
         response = Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=body)
-        return conceal(
-            error_of(response), self.credential.headers_for(exchange.url) if self.credential else {}
-        )
+        return conceal(error_of(response), self.secrets)
 
     # The session of somebody who is not logged in
 

@@ -14,7 +14,7 @@ from plugmux.events import Event, Notice
 from plugmux.requests import Request
 from plugmux_hf_chat import _wire
 from plugmux_hf_chat._conversation import Chat, State, chat_of
-from plugmux_hf_chat._errors import GONE
+from plugmux_hf_chat._errors import GONE, conceal
 from plugmux_hf_chat._http import Site
 from plugmux_hf_chat._options import prepared
 from plugmux_hf_chat._run import Place, resume, run
@@ -66,6 +66,9 @@ async def stream_turn(request: Request, site: Site, turns: Turns) -> AsyncGenera
         async with aclosing(_turn(request, site, work)) as events:
             async for event in events:
                 yield event
+    except ProviderError as error:
+        conceal(error, site.secrets)
+        raise
     finally:
         turns.exit(name)
 
