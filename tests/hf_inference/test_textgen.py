@@ -137,7 +137,7 @@ def test_a_whole_answer_without_text_is_complete_and_empty():
 
 
 def test_a_prompt_that_is_given_back_is_cut_off():
-    assert whole([{"generated_text": "Hello world"}], prompt="Hello")[0] == Text(text=" world")
+    assert whole([{"generated_text": "Hello world"}], sent={"inputs": "Hello"})[0] == Text(text=" world")
 
 
 def test_an_answer_in_openais_shape_is_read_as_one():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from typing import Protocol
 
@@ -37,12 +37,17 @@ class Decoder(Protocol):
 
 @frozen(kw_only=True)
 class Exchange:
-    """A POST whose answer is events. `mend` gives the request without what an error refuses, or None."""
+    """A POST whose answer is events.
+
+    `mend` gives the request without what an error refuses, `shorten` one with fewer messages; None if
+    that is no way.
+    """
 
     http: Http
     url: str
     decoder: Callable[[EventSource, Sending], Decoder]
     mend: Callable[[Sending, ProviderError], Sending | None]
+    shorten: Callable[[ProviderError], Awaitable[Sending | None]]
 
     async def run(self, sending: Sending) -> AsyncGenerator[Event, None]:
         """The events of the answer. A refused request is mended while nothing was answered yet."""
@@ -58,10 +63,13 @@ class Exchange:
                         yield event
                 return
             except ProviderError as error:
-                mended = None if answered or mends == MENDS else self.mend(sending, error)
+                mended = None if answered or mends == MENDS else await self._mended(sending, error)
                 if mended is None:
                     raise
             sending, mends = mended, mends + 1
+
+    async def _mended(self, sending: Sending, error: ProviderError) -> Sending | None:
+        return self.mend(sending, error) or await self.shorten(error)
 
     async def _once(self, sending: Sending) -> AsyncGenerator[Event, None]:
         async with self.http.events(

@@ -5,11 +5,12 @@ Chat if the router lists the model or the Hub's mapping says `conversational`; e
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
+from attrs import frozen
 
 from plugmux.events import Event, Finish, Notice, ServedBy
 from plugmux.huggingface import images
@@ -24,8 +25,10 @@ from plugmux_hf_inference._exchange import Decoder, Exchange
 from plugmux_hf_inference._flat import flat_prompt
 from plugmux_hf_inference._mapped import COMPLETIONS, RAW
 from plugmux_hf_inference._places import Place, is_own, place_of, speaks_tgi
+from plugmux_hf_inference._window import fitting, refitted
 
 if TYPE_CHECKING:
+    from plugmux.errors import ProviderError
     from plugmux.http import EventSource
     from plugmux.requests import Request
     from plugmux.session import Session
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["road_of"]
 
 Road: TypeAlias = "Callable[[Request, Session], AsyncGenerator[Event, None]]"
+Notices: TypeAlias = tuple[Notice, ...]
 
 
 def road_of(request: Request, session: Session) -> Road:
@@ -49,71 +53,97 @@ def road_of(request: Request, session: Session) -> Road:
     return chat
 
 
-def chat(request: Request, session: Session) -> AsyncGenerator[Event, None]:
+async def chat(request: Request, session: Session) -> AsyncGenerator[Event, None]:
     """OpenAI's chat completions, at the router or at a server of the user's own."""
     place = place_of(session)
-    sending = _wire.chat_sending(request)
+    request, notices = await fitting(request, session, place)
+
+    async def encode(request: Request, notices: Notices) -> Sending:
+        return _with(_wire.chat_sending(request), place, notices)
+
     exchange = Exchange(
         http=session.http,
         url=place.chat_url(),
         decoder=lambda source, _: ChatDecoder(source.headers),
         mend=_wire.mend,
+        shorten=_shortener(request, encode),
     )
-    return exchange.run(attrs.evolve(sending, headers={**place.headers, **sending.headers}))
+    async with aclosing(exchange.run(await encode(request, notices))) as events:
+        async for event in events:
+            yield event
 
 
 async def text(request: Request, session: Session) -> AsyncGenerator[Event, None]:
     """One flat prompt: TGI's generation where the server speaks it, else OpenAI's text completions."""
     place = place_of(session)
-    prompt = await flat_prompt(request, session, place)
-    exchange, sending, why = await _text_exchange(request, session, place, prompt.text)
-    yield Notice(code="road", message=f"{why}; {_made_by(prompt)}")
-    sending = attrs.evolve(sending, headers={**place.headers, **sending.headers})
-    async with aclosing(exchange.run(sending)) as events:
+    route = await text_route(request, session, place)
+    request, notices = await fitting(request, session, place)
+
+    async def encode(request: Request, notices: Notices) -> Sending:
+        prompt = await flat_prompt(request, session, place)
+        said = Notice(code="road", message=f"{route.why}; prompt by {_maker(prompt)}")
+        asked = _textgen.text_sending if route.is_tgi else completion_sending
+        return _with(asked(request, prompt.text), place, (said, *notices))
+
+    def decoder(source: EventSource, sending: Sending) -> Decoder:
+        return _textgen.TextDecoder(source.headers, sent=sending.body)
+
+    exchange = Exchange(
+        http=session.http,
+        url=route.url,
+        decoder=decoder,
+        mend=_textgen.mend if route.is_tgi else _wire.mend,
+        shorten=_shortener(request, encode),
+    )
+    async with aclosing(exchange.run(await encode(request, notices))) as events:
         async for event in events:
             yield event
 
 
-def _made_by(prompt: Prompt) -> str:
+def _maker(prompt: Prompt) -> str:
     repairs = f" ({', '.join(prompt.repairs)})" if prompt.repairs else ""
-    return f"prompt by {prompt.source}{repairs}"
+    return f"{prompt.source}{repairs}"
 
 
-async def _text_exchange(
-    request: Request, session: Session, place: Place, prompt: str
-) -> tuple[Exchange, Sending, str]:
+def _shortener(
+    request: Request, encode: Callable[[Request, Notices], Awaitable[Sending]]
+) -> Callable[[ProviderError], Awaitable[Sending | None]]:
+    async def shorten(error: ProviderError) -> Sending | None:
+        found = await refitted(request, error)
+        return None if found is None else await encode(*found)
+
+    return shorten
+
+
+def _with(sending: Sending, place: Place, notices: Notices) -> Sending:
+    headers = {**place.headers, **sending.headers}
+    return attrs.evolve(sending, headers=headers, notices=(*notices, *sending.notices))
+
+
+@frozen(kw_only=True)
+class TextRoute:
+    """Where a flat prompt goes, and why there. `is_tgi`: in TGI's shape, else in OpenAI's."""
+
+    url: str
+    is_tgi: bool
+    why: str
+
+
+async def text_route(request: Request, session: Session, place: Place) -> TextRoute:
+    """The route of the text road for this model at this place."""
     model = request.model
-    if place.is_own and not await speaks_tgi(session, place):
-        why = "text completions: asked for text generation at a server that is not TGI"
-        return _completing(session, f"{place.api}/completions"), completion_sending(request, prompt), why
-    if not place.is_own and model.extra.get("road") == "completions":
-        upstream = model.upstream or ""
-        why = f"text completions: {upstream} serves {model.id} for text generation, not for chat"
-        url = f"{place.root}/{upstream}{COMPLETIONS[upstream]}"
-        return _completing(session, url), completion_sending(request, prompt), why
     if place.is_own:
-        url, why = f"{place.root}/generate_stream", "raw text generation: asked for at a TGI server"
-    else:
-        url = f"{place.root}/{RAW}/models/{model.remote_id}"
-        why = f"raw text generation: {RAW} serves {model.id} for text generation, not for chat"
-    return _generating(session, url, prompt), _textgen.text_sending(request, prompt), why
-
-
-def _completing(session: Session, url: str) -> Exchange:
-    return Exchange(
-        http=session.http,
-        url=url,
-        decoder=lambda source, _: ChatDecoder(source.headers),
-        mend=_wire.mend,
-    )
-
-
-def _generating(session: Session, url: str, prompt: str) -> Exchange:
-    def decoder(source: EventSource, sending: Sending) -> Decoder:
-        full_text = "return_full_text" not in sending.body.get("parameters", {})
-        return _textgen.TextDecoder(source.headers, prompt=prompt if full_text else "")
-
-    return Exchange(http=session.http, url=url, decoder=decoder, mend=_textgen.mend)
+        if await speaks_tgi(session, place):
+            url = f"{place.root}/generate_stream"
+            return TextRoute(url=url, is_tgi=True, why="raw text generation: asked for at a TGI server")
+        why = "text completions: asked for text generation at a server that is not TGI"
+        return TextRoute(url=f"{place.api}/completions", is_tgi=False, why=why)
+    served = f"{model.upstream or RAW} serves {model.id} for text generation, not for chat"
+    if model.extra.get("road") == "completions" and model.upstream in COMPLETIONS:
+        url = f"{place.root}/{model.upstream}{COMPLETIONS[model.upstream]}"
+        return TextRoute(url=url, is_tgi=False, why=f"text completions: {served}")
+    url = f"{place.root}/{RAW}/models/{model.remote_id}"
+    return TextRoute(url=url, is_tgi=True, why=f"raw text generation: {served}")
 
 
 async def picture(request: Request, session: Session) -> AsyncGenerator[Event, None]:

@@ -80,17 +80,17 @@ def text_sending(request: Request, prompt: str) -> Sending:
 class TextDecoder:
     """Events of one answer: see `ChatDecoder`, to which an answer in OpenAI's shape is handed over.
 
-    `prompt` is cut off where a server gives it back although it was asked not to.
+    `sent` is the body of the request: its prompt is cut off where the server could not be asked not to give
+    it back.
     """
 
     def __init__(
-        self, headers: Mapping[str, str] | None = None, *, prompt: str = "", model: str = ""
+        self, headers: Mapping[str, str] | None = None, *, sent: Mapping[str, Any] | None = None
     ) -> None:
         self.finish_reason: FinishReason | None = None
         self.done = False
         self._headers = headers or {}
-        self._prompt = prompt
-        self._model = model
+        self._prompt = _prompt_given_back(sent or {})
         self._introduced = False
         self._content = False
         self._usage: Usage | None = None
@@ -148,8 +148,7 @@ class TextDecoder:
         if not self._introduced:
             self._introduced = True
             upstream = self._headers.get("x-inference-provider")
-            name = self._model or None
-            yield ServedBy(model=name, upstream=upstream, request_id=request_id_of(self._headers))
+            yield ServedBy(upstream=upstream, request_id=request_id_of(self._headers))
 
     def _token(self, event: _Event) -> Iterator[Event]:
         token = event.token
@@ -225,6 +224,11 @@ def _without(sending: Sending, names: list[str]) -> Sending | None:
 
 
 _OURS = frozenset({"details", "do_sample", "return_full_text"})
+
+
+def _prompt_given_back(sent: Mapping[str, Any]) -> str:
+    asked_not_to = "return_full_text" in (sent.get("parameters") or {})
+    return "" if asked_not_to else str(sent.get("inputs") or "")
 
 
 def _error(body: bytes, headers: Mapping[str, str]) -> ProviderError:
