@@ -38,6 +38,8 @@ from plugmux.models import Task
 from plugmux.requests import Request
 from plugmux.session import Session
 from plugmux_hf_chat import plugin
+from plugmux_hf_chat._cookies import Cookie
+from plugmux_hf_chat._credentials import credential_of
 
 PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -181,7 +183,7 @@ async def test_web_search_selects_the_search_server_and_gives_sources(
 async def test_web_search_on_a_model_without_tools_is_said_to_be_ignored(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:
-    request = new_request("hi", web_search=True, capabilities={"tools": False})
+    request = new_request("hi", web_search=True, capabilities={"web_search": False})
     events = await events_of(request, new_session(f"{box.url}/hf-chat/chat"))
     assert [(notice.code, notice.option) for notice in of(Notice, events)] == [
         ("option-ignored", "web_search")
@@ -274,6 +276,36 @@ async def test_a_run_that_is_gone_cannot_be_resumed(
     talk = Conversation(messages=talk.messages, states=(slot,))
     with pytest.raises(InvalidRequestError, match="no longer there"):
         await events_of(new_request("x", conversation=talk, extra_body={"resume": True}), session)
+
+
+async def test_another_process_takes_up_a_conversation_by_its_session_on_disk(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    await events_of(new_request("one"), session)
+    key = f"anonymous session {box.url}/hf-chat/chat"
+    assert session.cache.get(key)
+    session.cache.delete(key)
+    await events_of(new_request("one"), session)
+    assert "cookie" not in sent(box, "POST", "/hf-chat/chat/conversation")[-1].headers
+
+
+async def test_an_accepted_message_prolongs_the_login(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    """The file says that the login has ended, the server said later that it has not."""
+    base = f"{box.url}/hf-chat/login"
+    pair = [
+        Cookie(name="hf-chat", value="sandbox-session", expires=1000.0),
+        Cookie(name="token", value="sandbox-token"),
+    ]
+    session = new_session(base)
+    credential = credential_of(pair, base, source="a file", now=0.0, session=session)
+    assert credential is not None
+    with pytest.raises(AuthenticationError, match="expired"):
+        credential_of(pair, base, source="a file", now=2000.0, session=session)
+    await events_of(new_request("hi"), new_session(base, credential=credential))
+    assert credential_of(pair, base, source="a file", now=2000.0, session=session) is not None
 
 
 async def test_two_turns_in_one_conversation_wait_for_each_other(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
+from plugmux.errors import ConnectionFailedError
 from plugmux_hf_chat._curl import Order, Transfer
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Courier:
         self._portal = portal
         self._thread = leave
         self._multi: AsyncCurl | None = None
+        self._closed = False
 
     @classmethod
     async def start(cls) -> Courier:
@@ -49,7 +51,12 @@ class Courier:
         return self._portal is None
 
     async def open(self, order: Order) -> Transfer:
-        """Start a transfer. It waits for nothing, so a cancelled caller does not lose it on the way."""
+        """Start a transfer. It waits for nothing, so a cancelled caller does not lose it on the way.
+
+        Raises ConnectionFailedError once the client is closed.
+        """
+        if self._closed:
+            raise ConnectionFailedError("the client was closed meanwhile", kind="address")
         with anyio.CancelScope(shield=True):
             transfer = await self.run(self._open, order)
         return transfer  # noqa: RET504 - for a type checker, a scope may swallow what is raised in it
@@ -69,6 +76,7 @@ class Courier:
 
     async def aclose(self) -> None:
         """Close all connections, and the thread if there is one."""
+        self._closed = True
         if self._multi is not None:
             multi, self._multi = self._multi, None
             await self.run(multi.close)

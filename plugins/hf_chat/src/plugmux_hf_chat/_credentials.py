@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
+import attrs
 from attrs import define, field
 
 from plugmux.credentials import Credential
@@ -89,14 +90,14 @@ def credential_of(
             remedy=LOGIN_REMEDY,
         )
     credential = Credential(
-        headers={"Cookie": cookie_header(alive.values())},
-        origins=[base_url],
-        source=source,
-        expires_at=own.expires,
+        headers={"Cookie": cookie_header(alive.values())}, origins=[base_url], source=source
     )
-    if own.expires is not None and max(own.expires, _renewed(session, credential)) <= now:
+    if own.expires is None:
+        return credential
+    end = max(own.expires, _renewed(session, credential))
+    if end <= now:
         raise AuthenticationError(f"the login from {source} has expired", remedy=LOGIN_REMEDY)
-    return credential
+    return attrs.evolve(credential, expires_at=end)
 
 
 def _renewed(session: Session | None, credential: Credential) -> float:

@@ -8,6 +8,7 @@ store the session that a refused request sets, and lose the login by it.
 from __future__ import annotations
 
 import json as _json
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
@@ -72,7 +73,12 @@ class Site:
 
     async def get(self, path: str) -> Any:
         """The JSON at `path`. Raises a ProviderError."""
-        return (await self.request("GET", path)).json()
+        answer = await self.request("GET", path)
+        try:
+            return answer.json()
+        except ProviderError as error:
+            conceal(error, self.secrets)
+            raise
 
     async def request(
         self,
@@ -185,7 +191,7 @@ class Site:
     def _note_renewal(self, credential: Credential, cookie: Morsel[str]) -> None:
         """An accepted message prolongs the session: remember until when, at most once a day."""
         sent = credential.headers_for(self.base_url).get("Cookie", "")
-        until = _seconds_of(cookie["expires"])
+        until = _end_of(cookie)
         if f"hf-chat={cookie.value}" not in sent or until is None:
             return
         key = f"renewed {credential.fingerprint}"
@@ -198,9 +204,12 @@ class Site:
         )
 
 
-def _seconds_of(date: str) -> float | None:
+def _end_of(cookie: Morsel[str]) -> float | None:
+    """When a cookie ends, in seconds since the epoch."""
     try:
-        return parsedate_to_datetime(date).timestamp()
+        if cookie["max-age"]:
+            return time.time() + float(cookie["max-age"])
+        return parsedate_to_datetime(cookie["expires"]).timestamp()
     except (ValueError, TypeError):
         return None
 

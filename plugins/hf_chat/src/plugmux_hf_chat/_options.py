@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plugmux.errors import InvalidRequestError, MalformedResponseError
+from plugmux.errors import InvalidRequestError, MalformedResponseError, ServerError
 from plugmux.events import Notice
 from plugmux.models import Capability
 from plugmux.requests import Request
@@ -24,7 +24,7 @@ async def prepared(request: Request, site: Site) -> tuple[list[str], list[Notice
 
 
 async def _search_servers(request: Request, site: Site, notices: list[Notice]) -> list[str]:
-    if request.model.can(Capability.TOOLS) is False:
+    if request.model.can(Capability.WEB_SEARCH) is False:
         notices.append(_ignored("web_search", f"{request.model.remote_id} uses no tools"))
         return []
     try:
@@ -44,7 +44,7 @@ async def _with_effort(site: Site, model: str, effort: str) -> list[Notice]:
         if body is None:
             return []
         await site.request("POST", path, json=body)
-    except (InvalidRequestError, MalformedResponseError) as error:
+    except (InvalidRequestError, MalformedResponseError, ServerError) as error:
         return [_ignored("reasoning_effort", f"the server does not take it: {error.message}")]
     said = f"the server keeps effort {effort!r} for {model} as a setting of your account"
     return [Notice(code="setting-changed", option="reasoning_effort", message=said)]
