@@ -8,7 +8,6 @@ from urllib.parse import urljoin, urlsplit
 
 import anyio.to_thread
 
-from plugmux.credentials import origin_of
 from plugmux.errors import InvalidInputError, InvalidRequestError, MalformedResponseError, ProviderError
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment, attachment_from
@@ -85,9 +84,19 @@ async def _with_bytes(session: Session, given: Attachment | str) -> Attachment:
 
 
 def _ending(mime_type: str) -> str:
+    """Apps read a file by the ending of its name; the table is for those that Python does not know."""
     import mimetypes
 
-    return mimetypes.guess_extension(mime_type) or ""
+    return _ENDINGS.get(mime_type) or mimetypes.guess_extension(mime_type) or ""
+
+
+_ENDINGS = {
+    "audio/wav": ".wav",
+    "audio/mp4": ".m4a",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
+    "image/webp": ".webp",
+}
 
 
 async def download(
@@ -117,11 +126,3 @@ def _address(app: App, file: FileData) -> str:
     if path.startswith(("http://", "https://")):
         return path
     return app.at(_wire.file_route(path))
-
-
-def is_own(app: App, url: str) -> bool:
-    """Whether an address is at the app itself."""
-    try:
-        return origin_of(url) == origin_of(app.url)
-    except ValueError:
-        return False
