@@ -11,7 +11,8 @@ from plugmux_hf_inference._budget import Budget, LimitExceededError, Limits
 from plugmux_hf_inference._templates import TemplateLimitError, TemplateRenderError, render
 
 HELLO = [{"role": "user", "content": "Hello"}]
-SECONDS = 3.0  # of CPU, for one refusal: three times the limit, as estimates are only that
+LIMITS = Limits(seconds=0.3)
+SECONDS = 1.5  # of CPU, for one refusal: an operation begun in time may end after it
 R = "range(100000)"
 LONG = "{% set s = 'x' * 3000000 %}"
 ITEMS = "{% set l = range(100000)|list %}"
@@ -35,9 +36,9 @@ HOSTILE = {
     + "] is string %}{% endfor %}",
     "a long line of plain names in a loop": "{% set a = 1 %}{% for i in range(100000) %}"
     f"{{% set x = [{'a, ' * 9000}] %}}{{% endfor %}}",
-    "many elif in a loop": f"{{% for a in {R} %}}{{% if 0 %}}"
+    "many elif in nested loops": f"{{% for a in {R} %}}{{% for b in {R} %}}{{% if 0 %}}"
     + "{% elif not true and true %}" * 40
-    + "{% endif %}{% endfor %}",
+    + "{% endif %}{% endfor %}{% endfor %}",
     "recursion of a macro": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
     "branching recursion of macros": "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}"
     "{% endmacro %}{{ m(60) }}",
@@ -102,6 +103,11 @@ HOSTILE = {
     "strip of many characters": "{% set s = 'a' * 2000000 %}{{ s.strip(('b' * 1000000) + 'a') }}",
     "trim of many characters": "{% set s = 'a' * 2000000 %}{{ s|trim(('b' * 1000000) + 'a') }}",
     "split into millions": LONG + "{{ s.split('x')|length }}",
+    "split at millions of spaces": "{{ ('a ' * 1500000).split()|length }}",
+    "lines in millions": "{{ ('\n' * 3000000).splitlines()|length }}",
+    "a sort by thousands of attributes": "{{ range(100000)|sort(attribute='a,' * 1000000) }}",
+    "a map by thousands of attributes": "{{ range(100000)|map(attribute='real.' * 100000)|list }}",
+    "sum of small lists": "{{ ([[1]] * 90000)|sum(start=[])|length }}",
     "striptags": "{{ ('<!-- -->' * 300000)|striptags }}",
     "wordwrap": LONG + "{{ ('a ' * 1000000)|wordwrap(1, wrapstring=s) }}",
     "urlize": "{{ ('http://a.b ' * 200000)|urlize }}",
@@ -166,8 +172,15 @@ REFUSED = {
 def test_a_hostile_template_ends_soon_with_a_limit(template: str) -> None:
     began = time.thread_time()
     with pytest.raises(TemplateLimitError):
-        render(template, HELLO)
+        render(template, HELLO, limits=LIMITS)
     assert time.thread_time() - began < SECONDS
+
+
+def test_without_settings_a_template_may_run_for_about_a_second() -> None:
+    began = time.thread_time()
+    with pytest.raises(TemplateLimitError, match="it would run for more than 1"):
+        render(HOSTILE["nested loops"], HELLO)
+    assert 0.5 < time.thread_time() - began < 2.0
 
 
 @pytest.mark.parametrize(("template", "kind"), REFUSED.values(), ids=REFUSED)
@@ -182,6 +195,12 @@ def test_a_refusal_says_what_was_refused_and_is_an_invalid_request() -> None:
         render("{{ 'a' * 1000000000 }}", HELLO)
 
 
+def test_a_long_error_text_is_cut() -> None:
+    with pytest.raises(TemplateRenderError) as raised:
+        render("{{ raise_exception('x' * 1000000) }}", HELLO)
+    assert len(str(raised.value)) < 11_000
+
+
 def test_the_time_limit_is_one_of_the_thread_itself() -> None:
     ticks = iter([0.0, 0.5, 2.0])
     budget = Budget(Limits(seconds=1.0), clock=lambda: next(ticks))
@@ -194,7 +213,7 @@ def test_the_limits_are_settable() -> None:
     loop = "{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}"
     began = time.thread_time()
     with pytest.raises(TemplateLimitError, match=r"more than 0\.05 s"):
-        render(loop, HELLO, limits=Limits(seconds=0.05))
+        render(loop, HELLO, limits=Limits(seconds=0.05, per_message=0))
     assert time.thread_time() - began < 0.5
 
 
@@ -202,6 +221,14 @@ def test_a_long_conversation_is_no_hostile_one() -> None:
     messages = [{"role": "user", "content": "a word and " * 500}] * 1000
     chatml = "{% for m in messages %}{{ '<' + m.role + '>' + m.content|trim + '\n' }}{% endfor %}"
     assert len(render(chatml, messages)) > 5_000_000
+
+
+def test_a_long_conversation_may_be_copied_at_each_message() -> None:
+    messages = [{"role": "user", "content": "a word and " * 50}] * 1000
+    copying = (
+        "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t + m.content %}{% endfor %}"
+    )
+    assert len(render(copying + "{{ ns.t }}", messages)) == 550_000
 
 
 def test_a_refused_template_leaves_the_next_rendering_alone() -> None:

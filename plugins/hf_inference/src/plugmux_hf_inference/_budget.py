@@ -1,8 +1,8 @@
 """What a foreign program may use: time, memory and depth, charged before each operation is done.
 
-Nothing can stop a thread inside one long C call, so no operation is started whose estimated cost is not
-left in the budget. One unit stands for about a nanosecond; the thread's own CPU clock is read as well,
-as estimates are only that.
+Nothing can stop a thread inside one long C call, so none is begun that by its estimate would take too long:
+one unit stands for about a nanosecond, at most. Between them the thread's own CPU clock is read, each time
+half a million units are spent.
 """
 
 from __future__ import annotations
@@ -29,10 +29,13 @@ thread_clock: Callable[[], float] = getattr(time, "thread_time", time.monotonic)
 class Limits:
     """`seconds` of CPU; characters of one value, of the output and of the source; nesting levels.
 
-    What the caller hands in is known to be wanted, so each character of it buys `per_input` more.
+    What the caller hands in is known to be wanted: each character of it buys `per_input` more, and once more
+    for each message, as some templates copy all they have written at every message. Each message buys
+    `per_message` seconds.
     """
 
     seconds: float = 1.0
+    per_message: float = 0.001
     value: int = 4_000_000
     output: int = 4_000_000
     total: int = 64_000_000
@@ -48,25 +51,29 @@ class LimitExceededError(Exception):
 class Budget:
     """What is left for one run."""
 
-    __slots__ = ("_clock", "_deadline", "_depth", "_left", "_next_look", "_room", "limits", "output", "value")
+    __slots__ = ("_clock", "_deadline", "_depth", "_room", "_spent", "limits", "output", "seconds", "value")
 
     def __init__(
-        self, limits: Limits, input_size: int = 0, clock: Callable[[], float] = thread_clock
+        self,
+        limits: Limits,
+        input_size: int = 0,
+        messages: int = 0,
+        clock: Callable[[], float] = thread_clock,
     ) -> None:
         self.limits = limits
         self.value = limits.value + limits.per_input * input_size
         self.output = limits.output + limits.per_input * input_size
-        self._room = limits.total + 8 * limits.per_input * input_size
-        self._left = int(limits.seconds * 1_000_000_000)
-        self._next_look = max(self._left - CLOCK_EVERY, 0)
+        self._room = limits.total + (8 * limits.per_input + messages) * input_size
+        self.seconds = limits.seconds + limits.per_message * messages
         self._clock = clock
-        self._deadline = clock() + limits.seconds
+        self._deadline = clock() + self.seconds
+        self._spent = 0
         self._depth = 0
 
     def spend(self, units: int) -> None:
         """Charge work, before it is done."""
-        self._left -= units
-        if self._left < self._next_look:
+        self._spent += units
+        if self._spent > CLOCK_EVERY:
             self._look()
 
     def make(self, size: int) -> None:
@@ -131,9 +138,9 @@ class Budget:
         raise LimitExceededError(f"a value of more than {self.limits.depth} levels")
 
     def _look(self) -> None:
-        if self._left < 0 or self._clock() > self._deadline:
-            raise LimitExceededError(f"it would run for more than {self.limits.seconds:g} s")
-        self._next_look = self._left - CLOCK_EVERY
+        if self._spent > self.seconds * 1_000_000_000 or self._clock() > self._deadline:
+            raise LimitExceededError(f"it would run for more than {self.seconds:g} s")
+        self._spent = 0
 
 
 _SCALARS = frozenset({int, float, bool, type(None)})

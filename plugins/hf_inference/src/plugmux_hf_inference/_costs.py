@@ -6,7 +6,6 @@ for many (`'a' * 10 ** 9`, `center(10 ** 9)`), and few that ask for much time (`
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Sized
 from string import Formatter
@@ -19,6 +18,8 @@ __all__ = ["check_filter", "check_format", "check_method", "check_number", "chec
 Arguments = tuple[Any, ...]
 
 MAX_BITS = 63  # whole numbers: larger ones are slow, and can be made to fall together in a dict
+LINE_ENDS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+SPACES = LINE_ENDS + " \t\xa0\u3000"
 DIRECTIVE = re.compile(r"%(?:\([^)]*\))?[#0\- +]*(\*|\d+)?(?:\.(\*|\d+))?")
 
 
@@ -67,7 +68,7 @@ def check_method(budget: Budget, owner: Any, name: str, args: Arguments, kwargs:
     budget.spend(len(owner))
     if name in _PRODUCT_METHODS and args:
         budget.spend(len(owner) * given)
-    elif check := _GROWING_METHODS.get(name):
+    if check := _GROWING_METHODS.get(name):
         check(budget, owner, *args, **kwargs)
 
 
@@ -169,8 +170,14 @@ def _translated(budget: Budget, text: str, table: Any = None, *_: Any) -> None:
 
 
 def _pieces(budget: Budget, text: str, sep: Any = None, maxsplit: Any = -1) -> None:
-    if isinstance(sep, str) and sep and not (isinstance(maxsplit, int) and 0 <= maxsplit < 1000):
-        budget.make(ENTRY * text.count(sep) + len(text))
+    if isinstance(maxsplit, int) and 0 <= maxsplit < 1000:
+        return
+    times = text.count(sep) if isinstance(sep, str) and sep else sum(map(text.count, SPACES))
+    budget.make(ENTRY * times + len(text))
+
+
+def _lines(budget: Budget, text: str, *_: Any, **__: Any) -> None:
+    budget.make(ENTRY * sum(map(text.count, LINE_ENDS)) + len(text))
 
 
 def _indented(
@@ -178,7 +185,7 @@ def _indented(
 ) -> None:
     size = len(width) if isinstance(width, str) else width
     if isinstance(size, int):
-        budget.make(max(size, 0) * (len(str(text).splitlines()) + 1))
+        budget.make(max(size, 0) * (sum(map(str(text).count, LINE_ENDS)) + 2))
 
 
 def _trimmed(budget: Budget, text: Any, chars: Any = None) -> None:
@@ -211,7 +218,7 @@ def _rounded(budget: Budget, value: Any, precision: Any = 0, *_: Any, **__: Any)
 def _summed(budget: Budget, items: Any, *_: Any, **__: Any) -> None:
     # Lists are added up one by one, each time copying all that came before.
     count = len(items) if isinstance(items, Sized) else 0
-    budget.spend(count * math.ceil(count / 8))
+    budget.spend(count * count)
     if count and isinstance(items, list | tuple) and any(isinstance(item, list | tuple) for item in items):
         budget.spend(count * budget.weigh(items))
 
@@ -259,6 +266,7 @@ _GROWING_METHODS: dict[str, Callable[..., None]] = {
     "translate": _translated,
     "split": _pieces,
     "rsplit": _pieces,
+    "splitlines": _lines,
 }
 _SHALLOW_FILTERS = _words(
     """attr batch count d default first items last length list map reject rejectattr reverse safe select

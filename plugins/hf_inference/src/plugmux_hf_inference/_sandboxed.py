@@ -73,6 +73,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         return _costs.check_number(super().call_binop(context, operator, left, right))
 
     def getitem(self, obj: Any, argument: Any) -> Any:
+        self.budget.spend(STEP)  # a filter may be told to look up thousands of attributes
         if type(argument) is not str:
             self.budget.weigh(argument)
         return super().getitem(obj, argument)

@@ -36,6 +36,7 @@ Template: TypeAlias = "str | Mapping[str, str] | Sequence[Mapping[str, str]]"
 
 MIN_JINJA = (3, 1, 6)  # older ones have known ways out of the sandbox
 REASONING_NAMES = ("reasoning_content", "thinking", "reasoning")
+MAX_REASON = 10_000  # characters
 TAG = "CONTINUE_FINAL_MESSAGE_TAG "
 
 
@@ -121,14 +122,14 @@ def _run(source: str, variables: dict[str, Any], now: Callable[[], datetime], li
     except PluginError:
         raise
     except Exception as error:  # a template is somebody else's program: it may raise anything
-        raise TemplateRenderError(str(error), kind=type(error).__name__) from error
+        raise TemplateRenderError(str(error)[:MAX_REASON], kind=type(error).__name__) from error
 
 
 def _render(source: str, variables: dict[str, Any], now: Callable[[], datetime], limits: Limits) -> Rendering:
     if len(source) > limits.source:
         raise LimitExceededError(f"the template has {len(source):,} characters, more than {limits.source:,}")
     code = _compiled(source)
-    budget = Budget(limits, input_size=_size(variables))
+    budget = Budget(limits, input_size=_size(variables), messages=len(variables["messages"]))
     environment = _environment(budget, now)
     template = environment.template_class.from_code(environment, code, environment.make_globals(None))
     pieces: list[str] = []
