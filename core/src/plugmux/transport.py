@@ -10,7 +10,7 @@ import socket
 import ssl
 import time
 import urllib.request
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
@@ -157,6 +157,23 @@ class Exchange:
             await self._response.aclose()
 
 
+class _Body(httpx.AsyncByteStream):
+    """A request's body in one piece. httpx's own is an async generator, which a cancelled send would
+    leave suspended for the garbage collector."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        self._pieces = iter((self._content,) if self._content else ())
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
+
+
 def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
     stream = response.stream
     if not isinstance(stream, httpx.AsyncByteStream):
@@ -224,9 +241,11 @@ class Transport:
                 headers["Host"] = url.netloc.decode("ascii")
                 extensions["sni_hostname"] = url.host
                 url = url.copy_with(host=outgoing.address)
-            return httpx.Request(
+            request = httpx.Request(
                 outgoing.method, url, headers=headers, extensions=extensions, **outgoing.body
             )
+            request.stream = _Body(request.read())
+            return request
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ConnectionFailedError(f"bad address or header: {error}", kind="address") from error
 
