@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plugmux.errors import AuthenticationError, ConfigurationError
 from plugmux.session import Session
@@ -196,8 +199,6 @@ def test_an_unknown_browser_is_named_with_the_known_ones(tmp_path: Path) -> None
 
 
 def test_firefox_cookies_are_read_from_its_profile(tmp_path: Path) -> None:
-    import sqlite3
-
     folder = tmp_path / ".mozilla" / "firefox" / "abc.default"
     folder.mkdir(parents=True)
     base = sqlite3.connect(folder / "cookies.sqlite")
@@ -208,3 +209,64 @@ def test_firefox_cookies_are_read_from_its_profile(tmp_path: Path) -> None:
     assert browser_cookies("firefox", home=tmp_path) == [
         Cookie(name="token", value="t", domain=".huggingface.co", expires=FAR)
     ]
+
+
+def chromium_profile(folder: Path, rows: list[tuple[str, str, bytes]], version: int = 24) -> Path:
+    """A profile as Chromium lays it out, with these (name, value, encrypted value)."""
+    folder.mkdir(parents=True)
+    base = sqlite3.connect(folder / "Cookies")
+    base.execute("create table meta (key, value)")
+    base.execute("insert into meta values ('version', ?)", (str(version),))
+    base.execute(
+        "create table cookies (host_key, name, value, encrypted_value, path, expires_utc, last_access_utc)"
+    )
+    for name, value, secret in rows:
+        base.execute(
+            "insert into cookies values ('.huggingface.co', ?, ?, ?, '/', 15644473600000000, 1)",
+            (name, value, secret),
+        )
+    base.commit()
+    base.close()
+    return folder
+
+
+def test_cookies_that_chromium_left_plain_are_read(tmp_path: Path) -> None:
+    profile = chromium_profile(tmp_path / "Default", [("token", "t", b"")])
+    assert browser_cookies(str(profile), home=tmp_path) == [
+        Cookie(name="token", value="t", domain=".huggingface.co", expires=FAR)
+    ]
+
+
+def test_cookies_locked_by_a_keyring_are_a_typed_error_with_a_way_out(tmp_path: Path) -> None:
+    profile = chromium_profile(tmp_path / "Default", [("token", "", b"v11" + bytes(16))])
+    with pytest.raises(ConfigurationError, match="plugmux auth login hf-chat"):
+        browser_cookies(str(profile), home=tmp_path)
+
+
+def test_a_profile_that_is_no_database_is_a_typed_error(tmp_path: Path) -> None:
+    (tmp_path / "Cookies").write_bytes(b"not a database, but long enough to look at" * 100)
+    with pytest.raises(ConfigurationError, match="cannot read"):
+        browser_cookies(str(tmp_path), home=tmp_path)
+
+
+@settings(deadline=None)
+@given(
+    st.text()
+    | st.recursive(
+        st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
+        lambda x: (
+            st.lists(x)
+            | st.dictionaries(
+                st.sampled_from(
+                    ["log", "entries", "request", "url", "cookies", "name", "value", "expires", "domain"]
+                ),
+                x,
+            )
+        ),
+    ).map(json.dumps)
+)
+def test_no_file_raises_anything_untyped(text: str) -> None:
+    try:
+        cookies_of(text)
+    except ConfigurationError:
+        return

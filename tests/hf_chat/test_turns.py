@@ -278,7 +278,7 @@ async def test_a_run_that_is_gone_cannot_be_resumed(
         await events_of(new_request("x", conversation=talk, extra_body={"resume": True}), session)
 
 
-async def test_another_process_takes_up_a_conversation_by_its_session_on_disk(
+async def test_the_session_of_a_visitor_is_kept_on_disk_and_no_other_is_sent(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:
     session = new_session(f"{box.url}/hf-chat/chat")
