@@ -55,6 +55,7 @@ class Bench:
     `content_type`  of the streamed answer
     `streams`       False for a service whose answer comes in one piece
     `says_its_end`  False where only the end of the bytes ends an answer
+    `main_path`     where the answer itself is asked for; None: everywhere but at `stop_path`
     `stop_path`     where the plugin tells the server to stop, if it does
     `loop_limit`    seconds the event loop may be blocked
     `always_sent`   names of options that the service itself demands in every request
@@ -66,6 +67,7 @@ class Bench:
     content_type: ClassVar[str] = "text/event-stream"
     streams: ClassVar[bool] = True
     says_its_end: ClassVar[bool] = True
+    main_path: ClassVar[str | None] = None
     stop_path: ClassVar[str | None] = None
     loop_limit: ClassVar[float] = 0.1
     always_sent: ClassVar[frozenset[str]] = frozenset()
@@ -95,7 +97,8 @@ class Bench:
 
     def is_main(self, request: SeenRequest) -> bool:
         """Whether this request asks for the answer itself."""
-        return request.path.partition("?")[0] != self.stop_path
+        path = request.path.partition("?")[0]
+        return path != self.stop_path if self.main_path is None else path == self.main_path
 
     def error_body(self, status: int) -> Any:
         """What the service says with an error status, as JSON."""
