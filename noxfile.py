@@ -51,7 +51,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """mypy --strict on every member, and on the public API as an installed package shows it."""
-    _install_members(session, "mypy", "pytest")
+    _install_members(session, "mypy", *TEST_TOOLS)
     session.run("mypy")
     session.run("mypy", "--strict", "--config-file=", "tests/typing/public_api.py")
 
