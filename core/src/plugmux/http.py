@@ -23,7 +23,7 @@ from plugmux.transport import Exchange, Outgoing, Stopwatch, Transport
 if TYPE_CHECKING:
     from plugmux.credentials import Credential
 
-__all__ = ["ErrorReader", "EventSource", "Http", "Response"]
+__all__ = ["ErrorReader", "EventSource", "Http", "Response", "conceal"]
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
@@ -261,8 +261,9 @@ def conceal(failure: ProviderError, credential: Credential) -> None:
     """Blot out the credential where a service's answer quotes it."""
     failure.message = credential.conceal(failure.message)
     failure.args = (failure.message,)
-    if failure.body:
-        failure.body = credential.conceal(failure.body)
+    for fact in ("body", "code", "request_id"):
+        if quoted := getattr(failure, fact):
+            setattr(failure, fact, credential.conceal(quoted))
 
 
 async def _read(chunks: AsyncIterator[bytes], max_bytes: int, *, cut: bool = False) -> bytes:
