@@ -6,7 +6,8 @@ picture holds up nobody else's stream.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 import anyio
@@ -24,7 +25,7 @@ from plugmux.errors import (
     StreamCutError,
 )
 from plugmux.events import Event, Finish, Notice, Progress, ServedBy, Text
-from plugmux.http import Response
+from plugmux.http import Response, conceal
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment
@@ -53,7 +54,18 @@ Result = TypeVar("Result")
 
 
 async def run(request: Request, session: Session) -> AsyncGenerator[Event, None]:
-    """The events of one attempt."""
+    """The events of one attempt. No error quotes the credential, whatever the service says."""
+    async with aclosing(_events(request, session)) as events:
+        try:
+            async for event in events:
+                yield event
+        except ProviderError as error:
+            if session.credential is not None:
+                conceal(error, session.credential)
+            raise
+
+
+async def _events(request: Request, session: Session) -> AsyncGenerator[Event, None]:
     job = Job.of(request, session)
     await job.submit()
     try:
@@ -67,12 +79,8 @@ async def run(request: Request, session: Session) -> AsyncGenerator[Event, None]
         async with session.cleanup():
             await job.stop()
         raise
-    if request.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
-        for event in await job.transcript():
-            yield event
-    else:
-        for media in await job.media():
-            yield media
+    for outcome in await job.outcome():
+        yield outcome
     yield Finish()
 
 
@@ -173,17 +181,16 @@ class Job:
         http = self.session.http.within(2.0)  # the attempt's own time may be up
         await http.request(method, self._url(path), headers=self._headers(), error=_answers.error_at_upstream)
 
-    async def media(self) -> list[Media]:
-        """The pictures, film or sound."""
-        state, route = self.state, self.route
+    async def outcome(self) -> Sequence[Event]:
+        """What was made: pictures, a film, sound, or the text of a recognition."""
+        if self.request.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
+            return await self._transcript()
+        state = self.state
         if state.content is not None:
-            size = len(state.content)
-            return [await off_loop(size, _media_of_bytes, state, route)]
-        prompt = state.prompt
-        return [await self._one(result, prompt) for result in state.results]
+            return [await off_loop(len(state.content), _media_of_bytes, state, self.route)]
+        return [await self._one(result, state.prompt) for result in state.results]
 
-    async def transcript(self) -> list[Event]:
-        """The text of a recognition, and its finish."""
+    async def _transcript(self) -> list[Event]:
         text, url = _results.transcript_of(self.state.transcript)
         if url is not None:
             text = (await self._download(url, MediaKind.AUDIO)).data.decode("utf-8", "replace")
