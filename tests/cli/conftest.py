@@ -199,11 +199,21 @@ def home(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where the processes of all tests share their compiled files."""
+    return str(tmp_path_factory.mktemp("compiled"))
+
+
+NOT_INHERITED = ("PLUGMUX_", "HF_", "HUGGING", "PYTHON", "NO_COLOR")
+
+
 @pytest.fixture
-def environment(packages: Path, home: Path, server: AcmeServer) -> dict[str, str]:
+def environment(packages: Path, home: Path, server: AcmeServer, compiled: str) -> dict[str, str]:
     """What the process sees: no other provider, no other home."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PLUGMUX_", "HF_", "HUGGING"))}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(NOT_INHERITED)}
     return inherited | {
+        "PYTHONPYCACHEPREFIX": compiled,
         "PYTHONPATH": str(packages),
         "PLUGMUX_HOME": str(home),
         "HF_HOME": str(home / "hf"),

@@ -20,9 +20,11 @@ def test_a_chat_remembers_what_was_said(acme, screen) -> None:
     chat = screen("chat", "-m", "plain", NO_COLOR="1")
     chat.until("> ")
     chat.type("First.\n")
-    chat.until("Hello world\r\n> ")
+    chat.until("Hello world\r\n")
+    chat.until("> ")
     chat.type("Second.\n")
-    chat.until("Hello world\r\n> ")
+    chat.until("Hello world\r\n")
+    chat.until("> ")
     chat.type("/quit\n")
     assert chat.end() == 0
     assert sent(acme) == ["First.", "Hello world", "Second."]
@@ -38,9 +40,11 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(acme, screen) -> None:
     assert acme.gone.wait(5)
     chat.until("> ")
     chat.type("/model plain\n")
-    chat.until("plain: acme (plain)\r\n> ")
+    chat.until("plain: acme (plain)\r\n")
+    chat.until("> ")
     chat.type("Go on.\n")
-    chat.until("Hello world\r\n> ")
+    chat.until("Hello world\r\n")
+    chat.until("> ")
     chat.type("\x04")
     assert chat.end() == 0
     assert sent(acme) == ["Tell me.", "The beginning", "Go on."]
@@ -50,8 +54,10 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(acme, screen) -> None:
     chat = screen("chat", "-m", "plain", NO_COLOR="1")
     chat.until("> ")
     chat.type("half a line")
+    chat.until("half a line")
     chat.ctrl_c()
-    chat.until("ends the chat)\r\n> ")
+    chat.until("ends the chat)\r\n")
+    chat.until("> ")
     chat.type("/quit\n")
     assert chat.end() == 0
     assert acme.requests == []
@@ -69,6 +75,19 @@ def test_several_lines_are_one_entry(acme, run) -> None:
     done = run("chat", "-m", "acme/parrot", stdin='one\\\ntwo\n"""\nthree\n\nfour\n"""\n')
     assert done.stdout == "one\ntwo\nthree\n\nfour\n"
     assert sent(acme) == ["one\ntwo", "one\ntwo", "three\n\nfour"]
+
+
+def test_what_is_pasted_is_one_entry(acme, screen) -> None:
+    chat = screen("chat", "-m", "acme/parrot", NO_COLOR="1")
+    chat.until("> ")
+    chat.type("\x1b[200~one\rtwo\x1b[201~")
+    chat.until("two")
+    chat.type("\r")
+    chat.until("one\r\ntwo\r\n")
+    chat.until("> ")
+    chat.type("/quit\r")
+    assert chat.end() == 0
+    assert sent(acme) == ["one\ntwo"]
 
 
 def test_two_slashes_say_what_begins_with_one(acme, run) -> None:
@@ -147,7 +166,8 @@ def test_entries_are_remembered_for_their_owner_only(acme, screen, home: Path) -
     chat = screen("chat", "-m", "plain", NO_COLOR="1")
     chat.until("> ")
     chat.type("Remember me.\n")
-    chat.until("Hello world\r\n> ")
+    chat.until("Hello world\r\n")
+    chat.until("> ")
     chat.type("/quit\n")
     chat.end()
     kept = home / "chat-entries"

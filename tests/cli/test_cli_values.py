@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import pytest
 
@@ -22,7 +23,7 @@ from plugmux.cli.exits import Exit, exit_of
 from plugmux.cli.jsonlines import event_object, line
 from plugmux.cli.last_chat import Chat, LastChat, instructed
 from plugmux.cli.options import option_values, policy_values
-from plugmux.cli.prompts import attachment_part, prompt_from, user_message
+from plugmux.cli.prompts import attachment_part, piped_text, prompt_from, user_message
 from plugmux.cli.tables import aligned
 from plugmux.cli.terminal import Terminal, visible
 from plugmux.cli.tokens import StoredTokens, keeper_of, settings_with
@@ -168,6 +169,28 @@ def test_a_prompt_comes_from_arguments_and_pipe(argument, piped, prompt) -> None
 def test_no_prompt_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="nothing to ask"):
         prompt_from(None, "\n")
+
+
+def test_a_silent_pipe_is_mentioned_and_then_read() -> None:
+    read, write = os.pipe()
+    asked = terminal()
+    asked.err.write = lambda text: os.close(write)  # the note is the sign to end it
+    with os.fdopen(read) as pipe:
+        assert piped_text(pipe, asked, wanted=False, patience=0) == ""
+
+
+def test_a_device_is_not_read() -> None:
+    with open(os.devnull) as device:
+        assert piped_text(device, terminal(), wanted=False) is None
+
+
+def test_piped_bytes_that_are_no_text_are_refused(tmp_path) -> None:
+    (tmp_path / "picture").write_bytes(b"\xff\xd8\xff")
+    with (
+        (tmp_path / "picture").open(encoding="utf-8") as file,
+        pytest.raises(InvalidInputError, match="not text"),
+    ):
+        piped_text(file, terminal(), wanted=True)
 
 
 @pytest.mark.parametrize(

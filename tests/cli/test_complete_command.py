@@ -217,7 +217,8 @@ def test_a_pinned_provider_takes_a_model_that_nobody_lists(acme, run) -> None:
     assert acme.requests[0]["model"] == "/some/path"
 
 
-def test_ctrl_c_closes_the_connection_and_exits_with_130(acme, environment) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_closes_the_connection_and_exits_with_130(acme, environment, sent) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "plugmux.cli", "complete", "slow", "Hi"],
         stdin=subprocess.DEVNULL,
@@ -228,7 +229,7 @@ def test_ctrl_c_closes_the_connection_and_exits_with_130(acme, environment) -> N
     with process:
         assert process.stdout is not None
         assert process.stdout.read(13) == b"The beginning"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         assert acme.gone.wait(5)
         rest, said = process.communicate(timeout=10)
     assert process.returncode == 130
@@ -267,6 +268,11 @@ def test_a_question_imports_nothing_that_it_does_not_use(acme, environment) -> N
     assert {"click", "httpx", "plugmux.client"} <= imported
     others = {"rich", "pygments", "rich.console", "PIL", "readline", "plugmux.blocking", "plugmux.cli.media"}
     assert not imported & others
+
+
+def test_what_an_encoding_cannot_say_is_no_crash(acme, run) -> None:
+    done = run("complete", "acme/parrot", "näh", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.returncode, done.stdout) == (0, "n?h\n")
 
 
 def test_a_missing_extra_is_named(environment) -> None:

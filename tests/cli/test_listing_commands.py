@@ -119,6 +119,15 @@ def test_without_a_provider_the_list_says_what_to_install(run) -> None:
     assert "plugmux install hf-inference" in done.stderr
 
 
+def test_status_remembers_who_served_and_who_failed(acme, run) -> None:
+    run("complete", "-m", "down", "-m", "plain", "Hi")
+    found = {one["remote_id"]: one for one in objects(run("status", "--json").stdout)}
+    assert (found["plain"]["served"], found["plain"]["failed"]) == (1, 0)
+    assert (found["down"]["served"], found["down"]["resting"]) == (0, found["down"]["failed"] >= 3)
+    assert "out of order" in found["down"]["last_error"]
+    assert "acme" in run("status").stdout
+
+
 def test_status_without_any_use_says_so(acme, run) -> None:
     done = run("status")
     assert done.returncode == 0

@@ -232,6 +232,7 @@ def test_standard_output_takes_one_result_only() -> None:
         (Progress(stage="queued", position=0), "queued, next in the queue"),
         (Progress(stage="running", message="running"), "running"),
         (Progress(stage="running", eta=12.4, message="step 3"), "running, step 3, about 12 s"),
+        (Progress(stage="IN_QUEUE"), "in queue"),
         (Progress(fraction=0.5), ""),
         (Progress(stage="\x1b[31mred"), "[31mred"),
     ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
@@ -115,22 +115,26 @@ async def ask_several(client: AsyncClient, question: Question, view: View, count
     failures: list[PlugmuxError] = []
 
     async def one() -> None:
-        async with gate:
-            try:
+        try:
+            async with gate:
                 done.append(await _streamed(client, question, view, None))
-            except PlugmuxError as error:
-                failures.append(error)
+        except PlugmuxError as error:
+            failures.append(error)
 
     try:
-        async with anyio.create_task_group() as group:
-            for _ in range(count):
-                group.start_soon(one)
+        await _side_by_side(one, count)
     finally:
         view.close()
     for completion in done:
         view.finish(completion)
     if failures:
         raise failures[0]
+
+
+async def _side_by_side(work: Callable[[], Coroutine[Any, Any, None]], count: int) -> None:
+    async with anyio.create_task_group() as group:
+        for _ in range(count):
+            group.start_soon(work)
 
 
 async def _streamed(

@@ -1,6 +1,7 @@
 """What is typed in a chat: one line, or several.
 
-A line that ends in a backslash goes on; three quotation marks on a line of their own begin and end a block.
+A line that ends in a backslash goes on; three quotation marks on a line of their own begin and end a block;
+what is pasted is one entry.
 """
 
 from __future__ import annotations
@@ -100,4 +101,7 @@ def _readline() -> ModuleType | None:
         import readline
     except ImportError:
         return None
+    # Python turns it off: with it, what is pasted is one entry, however many lines it has.
+    readline.parse_and_bind("set enable-bracketed-paste on")
+    readline.parse_and_bind("set enable-active-region off")
     return readline

@@ -44,8 +44,9 @@ def complete(words: tuple[str, ...], **given: Any) -> None:
     git diff | plugmux complete gpt-oss-120b "Write a commit message" -o max_tokens=200
     plugmux complete -c "Shorter, please."
     """
-    from plugmux.cli.running import OpenClient
+    from plugmux.cli.running import OpenClient, stop_on_sigterm
 
+    stop_on_sigterm()
     terminal = Terminal.of_process()
     with OpenClient(terminal) as opened:
         Completing(terminal, opened, given).answer(words)
@@ -86,9 +87,7 @@ class Completing:
         models, argument = model_and_prompt(words, given["models"], known=known)
         piped = piped_text(sys.stdin, self._terminal, wanted=argument is None)
         message = user_message(prompt_from(argument, piped), given["attach"])
-        options = option_values(given["options"])
-        if given["prefill"]:
-            options["action"] = "continue"
+        options = option_values(given["options"]) | ({"action": "continue"} if given["prefill"] else {})
         question = Question(
             models=models,
             message=message,

@@ -172,8 +172,9 @@ def _question(
 def _run(question: Question, given: dict[str, Any], show: str | None = None) -> None:
     from plugmux.cli.asking import ask, ask_several, pinned, separate
     from plugmux.cli.jsonview import said_as_json
-    from plugmux.cli.running import OpenClient
+    from plugmux.cli.running import OpenClient, stop_on_sigterm
 
+    stop_on_sigterm()
     terminal = Terminal.of_process()
     question, count = separate(question)
     view = _view(terminal, question, given, show, count)

@@ -43,7 +43,7 @@ def models(words: tuple[str, ...], task: str | None, as_json: bool, **given: Any
     if as_json:
         terminal.answer("".join(line(as_plain(model)) for model in found))
     elif found:
-        show_table(terminal, HEADER, [_row(model) for model in found])
+        show_table(terminal, HEADER, [_row(model, wanted) for model in found])
     else:
         terminal.note(_nothing(listed), "yellow")
 
@@ -53,13 +53,14 @@ def _matches(model: Model, words: Sequence[str]) -> bool:
     return all(word.lower() in names for word in words)
 
 
-def _row(model: Model) -> tuple[str, ...]:
+def _row(model: Model, wanted: Task | None) -> tuple[str, ...]:
     price = model.pricing
+    task = wanted or next(iter(model.tasks), None)
     return (
         model.id,
         model.provider,
         model.upstream or "",
-        model.tasks[0].value if model.tasks else "",
+        task.value if task else "",
         f"{model.context_length:,}" if model.context_length else "",
         _dollars(price.input if price else None),
         _dollars(price.output if price else None),

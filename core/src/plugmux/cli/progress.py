@@ -14,8 +14,8 @@ __all__ = ["ProgressBar", "ProgressDisplay", "ProgressLines", "progress_words"]
 
 
 def progress_words(event: Progress) -> str:
-    """`queued, position 3, about 12 s`."""
-    parts = [event.stage or "", event.message or ""]
+    """`in queue, position 3, about 12 s`, for `IN_QUEUE` and its like."""
+    parts = [(event.stage or "").replace("_", " ").lower(), event.message or ""]
     if event.position is not None:
         parts.append("next in the queue" if event.position == 0 else f"position {event.position}")
     if event.eta is not None:

@@ -26,14 +26,15 @@ def prompt_from(argument: str | None, piped: str | None) -> str:
     return "\n\n".join(parts)
 
 
-def piped_text(stdin: TextIO, terminal: Terminal, *, wanted: bool) -> str | None:
+def piped_text(stdin: TextIO, terminal: Terminal, *, wanted: bool, patience: float = PATIENCE) -> str | None:
     """What is piped in, or None.
 
-    A terminal or a device is not read. `wanted` says that there is no other prompt.
+    A terminal or a device is not read. `wanted` says that there is no other prompt; else a pipe that is
+    silent for `patience` seconds is mentioned.
     """
     if not is_piped(stdin):
         return None
-    if not wanted and not _has_begun(stdin):
+    if not wanted and not _has_begun(stdin, patience):
         terminal.note("waiting for standard input, which is open; end it with `< /dev/null` if it has none")
     try:
         return stdin.read()
@@ -50,9 +51,9 @@ def is_piped(stdin: TextIO) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode)
 
 
-def _has_begun(stdin: TextIO) -> bool:
+def _has_begun(stdin: TextIO, patience: float) -> bool:
     try:
-        ready, _, _ = select.select([stdin], [], [], PATIENCE)
+        ready, _, _ = select.select([stdin], [], [], patience)
     except (OSError, ValueError):
         return True  # nothing that can be waited for
     return bool(ready)

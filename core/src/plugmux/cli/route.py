@@ -45,10 +45,8 @@ def route(names: tuple[str, ...], task: str | None, as_json: bool, **given: Any)
     with OpenClient(terminal) as opened:
         question = pinned(question.under(opened.settings.policy), given["providers"])
         found = opened.run(lambda client: client.explain(question.model, **question.arguments()))
-    if as_json:
-        terminal.answer("".join(map(line, route_objects(found))))
-    else:
-        terminal.answer("".join(f"{text}\n" for text in route_lines(found)))
+    lines = map(line, route_objects(found)) if as_json else (f"{text}\n" for text in route_lines(found))
+    terminal.answer("".join(lines))
     if not found.candidates:
         raise SystemExit(Exit.NO_ROUTE)
 

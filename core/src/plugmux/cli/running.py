@@ -7,6 +7,7 @@ KeyboardInterrupt goes on to the command. A second one does not wait for that.
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from plugmux.client import AsyncClient
     from plugmux.runtime import Runtime
 
-__all__ = ["OpenClient", "load_settings", "with_client", "with_runtime"]
+__all__ = ["OpenClient", "load_settings", "stop_on_sigterm", "with_client", "with_runtime"]
 
 Result = TypeVar("Result")
 
@@ -53,6 +54,11 @@ class OpenClient:
             self.run(lambda client: client.__aexit__(kind, error, trace))
         finally:
             self._runner.close()
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM (from `timeout`, say) end this process as Ctrl-C does, so that servers are told."""
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
 
 
 Given = TypeVar("Given")
