@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -48,6 +50,7 @@ class ChatUI:
 
     @hookimpl
     async def get_models(self, session: Session, wanted: str | None) -> Sequence[Model]:
+        await _imported()
         from plugmux_hf_chat import _models
 
         found = await _models.listed(session, self._base(session), self.hub_ids)
@@ -57,6 +60,7 @@ class ChatUI:
 
     @hookimpl
     async def create_stream(self, request: Request, session: Session) -> AsyncGenerator[Event, None]:
+        await _imported()
         from plugmux_hf_chat._site import open_site
         from plugmux_hf_chat._turn import Turns, stream_turn
 
@@ -94,6 +98,18 @@ class ChatUI:
         from plugmux_hf_chat._site import checked_base
 
         return checked_base(session.settings.get("base_url") or self.base_url)
+
+
+async def _imported() -> None:
+    """Import what the hooks need in a thread, once: curl_cffi takes long enough to hold up an event loop."""
+    if all(name in sys.modules for name in _NEEDED):
+        return
+    import anyio
+
+    await anyio.to_thread.run_sync(lambda: [import_module(name) for name in _NEEDED])
+
+
+_NEEDED = ("curl_cffi", "plugmux_hf_chat._models", "plugmux_hf_chat._turn")
 
 
 def _static(id: str, *, vision: bool = False, **facts: Any) -> Model:
