@@ -53,13 +53,8 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
     home = str(tmp_path_factory.mktemp("home"))
     scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with Sandbox() as box:
-        ours = {
-            "PLUGMUX_HOME": home,
-            "HF_HOME": home,
-            "PATH": scripts,
-            "SANDBOX": f"{box.url}/hf-inference/v1",
-        }
-        yield {**kept, **ours, **box.environment()}
+        ours = {"PLUGMUX_HOME": home, "HF_HOME": home, "PATH": scripts}
+        yield {**kept, **ours, **box.environment(), "SERVER": f"{box.url}/hf-inference/v1"}
 
 
 @pytest.mark.parametrize("code", _codes())
