@@ -171,8 +171,8 @@ class Words:
         output = {"error": error, "title": title}
         return {"msg": "process_completed", "output": output, "success": False}
 
-    def file(self, path: str | None, url: str | None = None) -> dict[str, Any]:
-        return {"path": path, "url": url, "is_stream": False, "meta": {"_type": "gradio.FileData"}}
+    def file(self, path: str | None, url: str | None = None, *, stream: bool = False) -> dict[str, Any]:
+        return {"path": path, "url": url, "is_stream": stream, "meta": {"_type": "gradio.FileData"}}
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ BROKEN = [
     ("an unknown action", "a", [["explode", [], 1]]),
     ("no list at all", "a", "b"),
     ("a path that is a number", "a", [["append", 5, "x"]]),
+    ("a path into a place that is its own", {"a": {}}, [["append", ["a"] * 5000, "x"]]),
 ]
 
 

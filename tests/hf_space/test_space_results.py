@@ -32,6 +32,18 @@ FILES = [
 ]
 
 
+def nested(value: Any, depth: int) -> Any:
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_values_are_not_followed_for_ever() -> None:
+    deep = nested(PNG, 900)
+    assert files_of(deep) == []
+    assert text_of([{"role": "assistant", "content": deep}], "chatbot") == ""
+
+
 @pytest.mark.parametrize(("value", "files"), [row[1:] for row in FILES], ids=[row[0] for row in FILES])
 def test_files_are_found_in_every_shape(value: Any, files: list[FileData]) -> None:
     assert files_of(value) == files

@@ -361,6 +361,24 @@ async def test_a_hostile_result_is_refused(
         await collect(server.url)
 
 
+async def test_the_address_of_a_stream_stays_at_the_app(
+    server: FaultServer, painter: Any, says: Any, collect: Collect
+) -> None:
+    painter.messages = [says.done(says.file("x", "@169.254.169.254/x", stream=True), 4), says.close]
+    with pytest.raises(MalformedResponseError, match="does not give out"):
+        await collect(server.url)
+    assert server.requests[-1].path == "/@169.254.169.254/x"
+
+
+async def test_a_sound_as_a_playlist_is_told(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.outputs = [("audio", "Sound", {"streaming": True})]
+    script.messages = [says.done(says.file("a/playlist.m3u8", "/a/playlist.m3u8", stream=True)), says.close]
+    with pytest.raises(MalformedResponseError, match="playlist"):
+        await collect(server.url)
+
+
 async def test_a_result_that_is_no_picture_is_told(
     server: FaultServer, painter: Any, says: Any, collect: Collect
 ) -> None:

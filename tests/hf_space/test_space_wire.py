@@ -83,7 +83,7 @@ def test_a_message_becomes_a_value(body: dict[str, Any], message: Any) -> None:
     assert _wire.message_of(json.dumps(body).encode()) == message
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000])
 def test_what_is_no_message_is_malformed(content: bytes) -> None:
     with pytest.raises(MalformedResponseError):
         _wire.message_of(content)

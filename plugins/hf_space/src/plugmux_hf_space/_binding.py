@@ -19,6 +19,8 @@ from plugmux_hf_space._values import MisfitError, fit, unset
 
 __all__ = ["Bound", "Given", "bind"]
 
+MAX_SIDE = 100_000
+
 
 @frozen(kw_only=True)
 class Given:
@@ -141,7 +143,7 @@ class _Filling:
         """Width and height for an aspect ratio, with as many pixels as the app's own default."""
         ratio = re.fullmatch(r"(\d+(?:\.\d+)?)[:x/](\d+(?:\.\d+)?)", str(options["aspect_ratio"]).strip())
         sizes = [slot.default if (slot := self.verdict.slot(name)) else None for name in ("width", "height")]
-        usable = all(isinstance(size, int | float) and size > 0 for size in sizes)
+        usable = all(isinstance(size, int | float) and 0 < size < MAX_SIDE for size in sizes)
         if ratio is None or not usable or {"width", "height"} & set(options):
             return options
         del options["aspect_ratio"]

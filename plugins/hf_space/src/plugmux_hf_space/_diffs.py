@@ -25,7 +25,7 @@ def apply_edits(value: Any, edits: Any) -> Any:
             value = _applied(value, action, list(path), operand)
         except BrokenDiffError:
             raise
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError) as error:
+        except (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError) as error:
             raise BrokenDiffError(f"{str(edit)[:100]}: {error!r}") from error
     return value
 

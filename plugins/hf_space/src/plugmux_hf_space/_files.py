@@ -122,7 +122,7 @@ def _address(app: App, file: FileData) -> str:
         return urljoin(app.url + "/", file.url)
     path = file.path or ""
     if file.is_stream and file.url is not None:
-        return f"{app.url}{urlsplit(file.url).path}"
+        return f"{app.url}/{urlsplit(file.url).path.lstrip('/')}"
     if path.startswith(("http://", "https://")):
         return path
     return app.at(_wire.file_route(path))

@@ -44,19 +44,24 @@ _KINDS = {
 }
 
 
-def files_of(value: object) -> list[FileData]:
-    """The files in a component's value: FileData itself, a video of gradio 4 and 5, a gallery, a pair."""
+def files_of(value: object, *, depth: int = 8) -> list[FileData]:
+    """The files in a component's value: FileData itself, a video of gradio 4 and 5, a gallery, a pair.
+
+    What lies more than `depth` levels down is not looked at.
+    """
+    if depth == 0:
+        return []
     match value:
         case {"video": dict() as inner} | {"image": dict() as inner} | {"composite": dict() as inner}:
-            return files_of(inner)
+            return files_of(inner, depth=depth - 1)
         case {"path": path, **rest} if isinstance(path, str) or isinstance(rest.get("url"), str):
             return [_file(value)]
         case {"url": str()}:
             return [_file(value)]
         case [_, str() | None] if isinstance(value, list) and isinstance(value[0], Mapping):
-            return files_of(value[0])
+            return files_of(value[0], depth=depth - 1)
         case list():
-            return [file for item in value for file in files_of(item)]
+            return [file for item in value for file in files_of(item, depth=depth - 1)]
         case str() if value.startswith("data:"):
             return [FileData(url=value)]
     return []
@@ -81,15 +86,18 @@ def text_of(value: object, kind: str) -> str:
             return ""
         case str():
             return value
-        case {"__type__": "update", "value": inner}:
-            return text_of(inner, kind)
+        case {"__type__": "update", "value": str() as text}:
+            return text
         case {"text": str() as text}:
             return text
         case {"content": str() | list() as content}:
             return _of_content(content)
         case list() if value and all(isinstance(item, Mapping) and "content" in item for item in value):
             return "".join(_of_content(item["content"]) for item in value)
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError as error:
+        raise MalformedResponseError("the answer is nested too deeply") from error
 
 
 def _of_chat(value: object) -> str:
@@ -104,13 +112,13 @@ def _of_chat(value: object) -> str:
     return "\n".join(reversed(said))
 
 
-def _of_content(content: object) -> str:
+def _of_content(content: object, *, depth: int = 8) -> str:
     """A message's content: text up to gradio 5, a list of parts in 6 (recorded)."""
     match content:
         case str():
             return content
-        case list():
-            return "".join(_of_content(part) for part in content)
+        case list() if depth:
+            return "".join(_of_content(part, depth=depth - 1) for part in content)
         case {"type": "text", "text": str() as text} | {"text": str() as text}:
             return text
     return ""

@@ -102,15 +102,22 @@ def _number(slot: Slot, value: Any) -> float | int:
         raise MisfitError(f"{value!r} is not a finite number")
     props = slot.component.props
     low, high, step = (_bound(props.get(name)) for name in ("minimum", "maximum", "step"))
-    if step and slot.kind == "slider":
-        start = low or 0.0
-        number = start + round((number - start) / step) * step
-        number = round(number, 10)
-        while high is not None and number > high and number - step >= start:
-            number = round(number - step, 10)
     number = number if low is None else max(low, number)
     number = number if high is None else min(high, number)
+    if step is not None and step > 0 and slot.kind == "slider":
+        number = _snapped(number, low or 0.0, high, step)
     return int(number) if _is_whole(slot, low, step) and number == int(number) else number
+
+
+def _snapped(number: float, start: float, high: float | None, step: float) -> float:
+    """The nearest step at or below `high`."""
+    try:
+        steps = round((number - start) / step)
+    except OverflowError:
+        return number
+    if high is not None and start + steps * step > high + step * 1e-6:
+        steps -= 1
+    return round(start + steps * step, 10)
 
 
 def _is_whole(slot: Slot, low: float | None, step: float | None) -> bool:
@@ -120,5 +127,6 @@ def _is_whole(slot: Slot, low: float | None, step: float | None) -> bool:
 
 
 def _bound(value: object) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None  # type: ignore[arg-type]
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if abs(value) < 1e15 else None

@@ -147,7 +147,7 @@ def message_of(content: bytes) -> Message:
     """One message of `queue/data`. Raises MalformedResponseError."""
     try:
         body = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         shown = content[:100].decode("utf-8", "replace")
         raise MalformedResponseError(f"a message of the queue is not JSON: {shown}") from error
     if not isinstance(body, Mapping):
