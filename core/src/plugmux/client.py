@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import uuid
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -11,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import frozen
 
 from plugmux.calls import Call, task_from
-from plugmux.credentials import Secret
 from plugmux.errors import InvalidInputError, PlugmuxError
 
 if TYPE_CHECKING:
     from plugmux.attempts import Run
     from plugmux.completion import Completion
+    from plugmux.credentials import Secret
     from plugmux.events import Event
     from plugmux.health import CandidateHealth, Health
     from plugmux.messages import MessagesInput
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from plugmux.settings import Settings
 
 __all__ = ["AsyncClient", "AsyncStream", "ProviderStatus"]
-
-log = logging.getLogger("plugmux")
 
 
 @frozen(kw_only=True)
@@ -108,7 +105,7 @@ class AsyncStream:
             asked = await call.ready()
             plan = await Planner(runtime=runtime, asked=asked).plan()
             job = Job(
-                id=uuid.uuid4().hex,
+                id=os.urandom(16).hex(),
                 route=plan.route,
                 task=plan.task,
                 messages=asked.messages,
@@ -149,7 +146,7 @@ class AsyncClient:
         entry_points: Any = None,
         transport_factory: Any = None,
     ) -> None:
-        self._token = None if token is None else Secret(token.strip())
+        self._token = _secret(token)
         self._settings = settings
         self._clocks = clocks
         self._entry_points = entry_points
@@ -248,8 +245,7 @@ class AsyncClient:
             from plugmux.settings import Settings
 
             self._settings = Settings.load()
-            for problem in self._settings.problems:
-                log.warning("%s", problem)
+            _warn(self._settings.problems)
         return self._settings
 
     @asynccontextmanager
@@ -286,6 +282,21 @@ class AsyncClient:
         self._users -= 1
         if self._users == 0 and self._runtime is not None:
             await self._runtime.disconnect()
+
+
+def _secret(token: str | None) -> Secret | None:
+    if token is None:
+        return None
+    from plugmux.credentials import Secret
+
+    return Secret(token.strip())
+
+
+def _warn(problems: Iterable[str]) -> None:
+    import logging
+
+    for problem in problems:
+        logging.getLogger("plugmux").warning("%s", problem)
 
 
 async def _load_all(runtime: Runtime) -> None:
