@@ -22,6 +22,7 @@ from attrs import define, field
 from plugmux.credentials import Credential, origin_of
 from plugmux.decoding import ContentDecoder
 from plugmux.errors import (
+    ConfigurationError,
     ConnectionFailedError,
     DeadlineError,
     MalformedResponseError,
@@ -216,8 +217,9 @@ class Transport:
             "pool": None,
         }
         request = self._request(outgoing, timeouts)
+        pool = self._pool_for(outgoing.url)
         try:
-            response = await self._pool_for(outgoing.url).handle_async_request(request)
+            response = await pool.handle_async_request(request)
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
             raise _send_error(error, watch) from error
         timeouts["read"] = watch.read_timeout("idle")  # httpcore reads it anew for the body
@@ -263,12 +265,19 @@ class Transport:
         )
         key = scheme, proxy
         if key not in self._pools:
-            verify = (
-                httpx.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            )
-            limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-            self._pools[key] = self._factory(verify=verify, proxy=proxy, limits=limits)
+            self._pools[key] = self._open_pool(scheme, proxy)
         return self._pools[key]
+
+    def _open_pool(self, scheme: str, proxy: str | None) -> httpx.AsyncBaseTransport:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+        try:
+            secure = scheme == "https"
+            verify = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            return self._factory(verify=verify, proxy=proxy, limits=limits)
+        except OSError as error:
+            raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}") from error
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"the proxy for {scheme} cannot be used: {error}") from error
 
     async def aclose(self) -> None:
         pools, self._pools = self._pools, {}

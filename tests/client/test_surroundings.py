@@ -1,0 +1,53 @@
+"""Proxies and certificates of the environment."""
+
+import pytest
+
+from plugmux import ConfigurationError
+from plugmux.http import Http
+from plugmux.requests import Limits
+from plugmux.testing import FaultServer, replies
+from plugmux.transport import Stopwatch, Transport
+
+
+@pytest.fixture
+async def http(monkeypatch, request):
+    for name, value in request.param.items():
+        monkeypatch.setenv(name, value)
+    transport = Transport()
+    yield Http(transport, Stopwatch(Limits(total=5)), None)
+    await transport.aclose()
+
+
+@pytest.mark.parametrize(
+    ("http", "url", "said"),
+    [
+        ({"http_proxy": "socks9://127.0.0.1:1"}, "http://service.example/", "proxy"),
+        ({"SSL_CERT_FILE": "/nonexistent/ca.pem"}, "https://service.example/", "SSL_CERT_FILE"),
+    ],
+    indirect=["http"],
+)
+async def test_what_cannot_be_used_is_said(http, url, said):
+    with pytest.raises(ConfigurationError, match=said):
+        await http.request("GET", url)
+
+
+async def test_a_proxy_carries_the_request(monkeypatch):
+    async with FaultServer(replies.json({"by": "proxy"})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        transport = Transport()
+        answer = await Http(transport, Stopwatch(Limits(total=5)), None).request(
+            "GET", "http://service.example/x"
+        )
+        await transport.aclose()
+        assert answer.json() == {"by": "proxy"}
+        assert proxy.requests[0].path == "http://service.example/x"
+
+
+async def test_no_proxy_is_honoured(monkeypatch):
+    async with FaultServer(replies.json({"by": "itself"})) as server:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        transport = Transport()
+        answer = await Http(transport, Stopwatch(Limits(total=5)), None).request("GET", server.url)
+        await transport.aclose()
+        assert answer.json() == {"by": "itself"}
