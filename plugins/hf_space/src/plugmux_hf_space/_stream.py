@@ -114,7 +114,6 @@ class Answer:
 
     async def events(self) -> AsyncGenerator[Event, None]:
         verdict = self._verdict()
-        yield ServedBy(model=f"{self.place.id}#{verdict.endpoint.name}", upstream=self.place.id)
         chat = prepare(self.app, verdict, self.request, self.place.id)
         for notice in chat.notices:
             yield notice
@@ -194,9 +193,12 @@ class Answer:
     async def _run(self, verdict: Verdict, data: Sequence[Any], chat: Chat) -> AsyncGenerator[Event, None]:
         job = self._job(verdict.endpoint, data, chat.session_hash)
         replay = Replay(whole=self.app.protocol == "sse_v1")
-        malformed = 0
+        malformed, served = 0, False
         async with aclosing(job.messages()) as messages:
             async for message in messages:
+                if not served:
+                    served = True
+                    yield ServedBy(model=f"{self.place.id}#{verdict.endpoint.name}", upstream=self.place.id)
                 if job.malformed > malformed:
                     malformed = job.malformed
                     replay.lose()
