@@ -9,10 +9,11 @@ from typing import Protocol
 import anyio
 from attrs import frozen
 
+from plugmux.credentials import Credential
 from plugmux.decoding import EventStreamDecoder
 from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.events import Event, FinishReason
-from plugmux.http import EventSource, Http, Response
+from plugmux.http import EventSource, Http, Response, conceal
 from plugmux.huggingface.failures import error_of
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference._wire import Sending
@@ -48,25 +49,31 @@ class Exchange:
     decoder: Callable[[EventSource, Sending], Decoder]
     mend: Callable[[Sending, ProviderError], Sending | None]
     shorten: Callable[[ProviderError], Awaitable[Sending | None]]
+    credential: Credential | None = None
 
     async def run(self, sending: Sending) -> AsyncGenerator[Event, None]:
-        """The events of the answer. A refused request is mended while nothing was answered yet."""
-        mends = 0
-        while True:
-            for notice in sending.notices:
-                yield notice
+        """The events of the answer, what must be said about the request before the first of them.
+
+        A refused request is mended while nothing was answered yet.
+        """
+        notices = dict.fromkeys(sending.notices)
+        for tries_left in range(MENDS, -1, -1):
             answered = False
             try:
                 async with aclosing(self._once(sending)) as events:
                     async for event in events:
-                        answered = True
+                        if not answered:
+                            answered = True
+                            for notice in notices:
+                                yield notice
                         yield event
                 return
             except ProviderError as error:
-                mended = None if answered or mends == MENDS else await self._mended(sending, error)
+                mended = await self._mended(sending, error) if tries_left and not answered else None
                 if mended is None:
                     raise
-            sending, mends = mended, mends + 1
+            sending = mended
+            notices |= dict.fromkeys(sending.notices)
 
     async def _mended(self, sending: Sending, error: ProviderError) -> Sending | None:
         return self.mend(sending, error) or await self.shorten(error)
@@ -76,7 +83,7 @@ class Exchange:
             "POST", self.url, json=sending.body, headers=sending.headers, error=error_of
         ) as source:
             decoder = self.decoder(source, sending)
-            with _said_by(source):
+            with _said_by(source, self.credential):
                 if not source.is_stream:
                     for event in _events_of_body(await source.read(), decoder):
                         yield event
@@ -94,13 +101,16 @@ class Exchange:
 
 
 @contextmanager
-def _said_by(source: EventSource) -> Iterator[None]:
-    """Give an error inside the answer the answer's status and request id, where it has none of its own."""
+def _said_by(source: EventSource, credential: Credential | None) -> Iterator[None]:
+    """Give an error inside the answer the answer's status and request id, where it has none of its own, and
+    blot out the credential if the answer quotes it."""
     try:
         yield
     except ProviderError as error:
         error.status = error.status or source.status
         error.request_id = error.request_id or request_id_of(source.headers)
+        if credential is not None:
+            conceal(error, credential)
         raise
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 
 from plugmux.errors import ProviderError
@@ -22,6 +23,8 @@ __all__ = ["continues", "facts_of", "flat_prompt", "prompt_facts"]
 
 FACTS_SECONDS = 24 * 3600.0
 NO_FACTS_SECONDS = 3600.0
+FACTS_LIMIT = 3.0
+"""Seconds that the Hub may take: a prompt by the model's name is better than none."""
 
 
 async def flat_prompt(request: Request, session: Session, place: Place) -> Prompt:
@@ -62,9 +65,13 @@ async def facts_of(session: Session, place: Place, name: str) -> HubModel | None
     known = session.cache.get(key)
     if known is not None:
         return hub.model_of(known)
-    try:
-        found = await hub.get_model(session.http, place.endpoints, name)
-    except ProviderError:
+    found = None
+    with anyio.move_on_after(FACTS_LIMIT) as scope:
+        try:
+            found = await hub.get_model(session.http, place.endpoints, name)
+        except ProviderError:
+            return None
+    if scope.cancelled_caught:
         return None
     seconds = NO_FACTS_SECONDS if found is None else FACTS_SECONDS
     session.cache.put(key, {} if found is None else found.to_plain(), seconds=seconds)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import anyio
 from attrs import frozen
 
 from plugmux.credentials import Credential, origin_of
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Place", "credential_of", "is_own", "place_of", "server_info", "speaks_tgi"]
 
 INFO_SECONDS = 3600.0
+INFO_LIMIT = 2.0
 
 
 @frozen(kw_only=True)
@@ -67,11 +69,12 @@ async def server_info(session: Session, place: Place) -> Mapping[str, Any]:
     known = session.cache.get(key)
     if isinstance(known, dict):
         return known
-    try:
-        answer = await session.http.request("GET", f"{place.root}/info", error=error_of)
-        found = answer.json()
-    except ProviderError:
-        found = {}
+    found = None
+    with anyio.move_on_after(INFO_LIMIT):
+        try:
+            found = (await session.http.request("GET", f"{place.root}/info", error=error_of)).json()
+        except ProviderError:
+            found = None
     info = found if isinstance(found, dict) and "max_total_tokens" in found else {}
     session.cache.put(key, info, seconds=INFO_SECONDS)
     return info

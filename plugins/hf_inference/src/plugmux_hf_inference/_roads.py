@@ -67,6 +67,7 @@ async def chat(request: Request, session: Session) -> AsyncGenerator[Event, None
         decoder=lambda source, _: ChatDecoder(source.headers),
         mend=_wire.mend,
         shorten=_shortener(request, encode),
+        credential=session.credential,
     )
     async with aclosing(exchange.run(await encode(request, notices))) as events:
         async for event in events:
@@ -94,6 +95,7 @@ async def text(request: Request, session: Session) -> AsyncGenerator[Event, None
         decoder=decoder,
         mend=_textgen.mend if route.is_tgi else _wire.mend,
         shorten=_shortener(request, encode),
+        credential=session.credential,
     )
     async with aclosing(exchange.run(await encode(request, notices))) as events:
         async for event in events:
@@ -152,13 +154,13 @@ async def picture(request: Request, session: Session) -> AsyncGenerator[Event, N
     model = request.model
     encode = images.hf_inference_request if model.upstream == RAW else images.together_request
     asked = encode(model.remote_id, request.prompt, request.options)
-    for name in asked.ignored:
-        said = f"{name} cannot be sent to this model"
-        yield Notice(code="option-ignored", option=name, message=said)
     headers = {**place.headers, **asked.headers, **(request.options.extra_headers or {})}
     body = asked.body | dict(request.options.extra_body or {})
     url = f"{place.endpoints.router}/{asked.path}"
     answer = await session.http.request("POST", url, json=body, headers=headers, error=error_of)
+    for name in asked.ignored:
+        said = f"{name} cannot be sent to this model"
+        yield Notice(code="option-ignored", option=name, message=said)
     yield ServedBy(model=model.id, upstream=model.upstream, request_id=request_id_of(answer.headers))
     drawn = images.image_of(answer, prompt=request.prompt)
     if isinstance(drawn, str):
