@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from plugmux.errors import AuthenticationError, ConfigurationError
 from plugmux.session import Session
-from plugmux_hf_chat import plugin
+from plugmux_hf_chat import cohere, plugin
 from plugmux_hf_chat._browsers import browser_cookies
 from plugmux_hf_chat._cookies import Cookie, cookies_of, for_url
 from plugmux_hf_chat._credentials import credential_of
@@ -167,6 +167,22 @@ async def test_the_newest_file_with_a_session_counts(new_session: Callable[..., 
     assert credential is not None
     assert credential.headers_for("https://chat.example.com/x") == {"Cookie": "hf-chat=new"}
     assert credential.source == str(folder / "new.json")
+
+
+async def test_a_session_without_a_site_is_taken_for_huggingchats_and_goes_nowhere_else(
+    new_session: Callable[..., Session],
+) -> None:
+    session = new_session(SITE)
+    folder = session.home / "har_and_cookies"
+    folder.mkdir(parents=True)
+    (folder / "plain.txt").write_text("hf-chat=session-cookie; token=hub-cookie")
+    hosted = await plugin.authenticate(session, None)
+    assert hosted is not None
+    assert hosted.origins == {"https://huggingface.co:443"}
+    assert await plugin.authenticate(new_session("https://chat.example.com"), None) is None
+    preset = new_session(SITE, token="hf-chat=session-cookie")
+    preset.settings = {}
+    assert await cohere.authenticate(preset, None) is None
 
 
 async def test_a_damaged_file_is_named(new_session: Callable[..., Session]) -> None:

@@ -111,6 +111,20 @@ async def test_the_next_turn_sends_only_the_new_message(
     assert not of(Notice, events)
 
 
+async def test_a_repeated_system_prompt_is_not_sent_again_and_another_one_is_said_to_be_ignored(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    first = new_request("one", system="Be brief.")
+    talk = gone_on(first, await events_of(first, session))
+    events = await events_of(new_request("two", system="Be brief.", conversation=talk), session)
+    assert last_data(box)["inputs"] == "two"
+    assert not of(Notice, events)
+    events = await events_of(new_request("two", system="Be long.", conversation=talk), session)
+    assert last_data(box)["inputs"] == "two"
+    assert [notice.option for notice in of(Notice, events)] == ["system"]
+
+
 async def test_two_models_keep_their_contexts_apart(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:

@@ -42,7 +42,7 @@ class Courier:
             return cls(None, None)
         from anyio.from_thread import start_blocking_portal
 
-        thread = start_blocking_portal("asyncio", name="plugmux-hf-chat")
+        thread = start_blocking_portal("asyncio")
         return cls(await anyio.to_thread.run_sync(thread.__enter__), thread)
 
     @property

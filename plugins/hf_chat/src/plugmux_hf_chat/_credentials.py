@@ -23,6 +23,7 @@ __all__ = ["FOLDER", "credential_of", "find_credential"]
 FOLDER = "har_and_cookies"
 KINDS = (".har", ".json", ".txt", ".cookies")
 SESSION_COOKIE = "hf-chat"
+HOSTED_DOMAIN = "huggingface.co"
 
 
 @define
@@ -107,20 +108,27 @@ def _renewed(session: Session | None, credential: Credential) -> float:
 
 
 def _places(session: Session) -> Iterator[tuple[str, list[Cookie]]]:
-    """Where cookies may be, in the order in which they count."""
+    """Where cookies may be, in the order in which they count.
+
+    What does not say which site it is from, and was not given for this very provider, is taken for
+    HuggingChat's: no other server may see it.
+    """
     settings = session.settings
     if session.token and "=" in session.token:  # a Hub token is none of ours
-        yield "token=", cookies_of(session.token)
+        given = cookies_of(session.token)
+        yield "token=", given if settings.get("base_url") else _of_the_hosted_site(given)
     if settings.get("cookies"):
         yield "the setting cookies", _given(str(settings["cookies"]))
     for file in _cookie_files(session.home / FOLDER):
-        yield str(file), _read(file)
+        yield str(file), _of_the_hosted_site(_read(file))
     if settings.get("browser"):
         browser = str(settings["browser"])
-        yield (
-            f"the browser {browser}",
-            browser_cookies(browser, home=Path(session.environ.get("HOME") or Path.home())),
-        )
+        home = Path(session.environ.get("HOME") or Path.home())
+        yield f"the browser {browser}", browser_cookies(browser, home=home)
+
+
+def _of_the_hosted_site(cookies: list[Cookie]) -> list[Cookie]:
+    return [cookie if cookie.domain else attrs.evolve(cookie, domain=HOSTED_DOMAIN) for cookie in cookies]
 
 
 def _given(value: str) -> list[Cookie]:

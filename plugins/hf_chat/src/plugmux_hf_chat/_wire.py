@@ -76,7 +76,7 @@ def prompt_of(messages: Sequence[Message], image: Attachment | None = None) -> P
     attachments, ignored = _attachments(rest)
     alone = len(rest) == 1 and rest[0].role == "user"
     return Prompt(
-        preprompt="\n\n".join(filter(None, system)) or None,
+        preprompt="\n\n".join(filter(None, dict.fromkeys(system))) or None,
         # An empty text is refused with a 500; a blank is the smallest that is not.
         inputs=(rest[0].text if alone else transcript(rest)) or " ",
         attachments=(*attachments, *((image,) if image else ())),

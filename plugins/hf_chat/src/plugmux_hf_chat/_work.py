@@ -22,6 +22,7 @@ WISHES = ("retry", "edit", "resume")
 other words, and taking up a run that goes on in the server. `retry` and `edit` take True, or the id of
 an assistant's or user's message."""
 
+SYSTEM = ("system", "developer")
 _OF_THE_CORE = frozenset({"shorten"})
 
 
@@ -62,14 +63,23 @@ def work_of(request: Request) -> Work:
         whole=whole,
         tools=(IMAGE_TOOL,) if request.task is Task.TEXT_TO_IMAGE else None,
         extra=extra,
-        notices=(*_ignored(options), *_pictures(request, whole)),
+        notices=(*_ignored(options), *_pictures(request, whole), *(_other_system(request) if state else ())),
     )
 
 
 def _told(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The new messages, without a repeated system prompt: the server keeps the first one."""
-    told = tuple(message for message in messages if message.role not in ("system", "developer"))
-    return messages if len(messages) - len(told) > 1 else told
+    """The messages without system prompts: the server keeps the one that the conversation began with."""
+    return tuple(message for message in messages if message.role not in SYSTEM)
+
+
+def _other_system(request: Request) -> list[Notice]:
+    """A word on a system prompt that comes, or changes, in the middle of a conversation."""
+    new = request.new_messages
+    before = {m.text for m in request.messages[: len(request.messages) - len(new)] if m.role in SYSTEM}
+    if all(message.text in before for message in new if message.role in SYSTEM):
+        return []
+    said = "the server keeps the system prompt that the conversation began with"
+    return [Notice(code="option-ignored", option="system", message=said)]
 
 
 def _wish_of(extra: dict[str, Any]) -> tuple[str | None, str | None]:
