@@ -213,6 +213,22 @@ async def test_a_text_answer_is_gone_on_with(collect, event_stream):
     assert network.body()["inputs"] == "User: Count.\nAssistant: 1, 2,"
 
 
+async def test_a_single_text_is_gone_on_with_as_it_is(collect, event_stream):
+    network = Network(token_stream(event_stream, " there was"))
+    events = await collect(network, "Once upon a time", model=RAW, action="continue")
+    assert network.body()["inputs"] == "Once upon a time"
+    assert [event.code for event in events if isinstance(event, Notice)] == ["road"]
+
+
+async def test_a_conversation_that_ends_with_the_user_is_not_gone_on_with(collect, event_stream):
+    network = Network(token_stream(event_stream, "Hi"))
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}]
+    events = await collect(network, messages, model=RAW, action="continue")
+    assert ("option-ignored", "action") in [
+        (event.code, event.option) for event in events if isinstance(event, Notice)
+    ]
+
+
 async def test_a_prompt_given_back_is_cut_off_where_the_server_knows_no_better(collect):
     refusal = {
         "error": "The following `model_kwargs` are not used by the model: ['return_full_text', 'details']"

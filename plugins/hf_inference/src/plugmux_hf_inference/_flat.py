@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plugmux_hf_inference._places import Place
     from plugmux_hf_inference._prompts import Prompt
 
-__all__ = ["continues", "facts_of", "flat_prompt", "prompt_facts"]
+__all__ = ["continues", "facts_of", "flat_prompt", "is_bare", "prompt_facts"]
 
 FACTS_SECONDS = 24 * 3600.0
 NO_FACTS_SECONDS = 3600.0
@@ -30,11 +30,13 @@ FACTS_LIMIT = 3.0
 async def flat_prompt(request: Request, session: Session, place: Place) -> Prompt:
     """The conversation as one prompt, by the model's own template where it has one.
 
-    Rendered in a worker thread: a template is somebody else's program and may take its time. Raises
+    A single user message that is to be gone on with is the prompt itself. Rendered in a worker thread: a template is somebody else's program and may take its time. Raises
     InvalidRequestError if the template takes the messages in no form.
     """
     from plugmux_hf_inference import _prompts
 
+    if is_bare(request):
+        return _prompts.Prompt(text=request.messages[0].text, source="the text itself")
     name = request.model.extra.get("hub_id") or request.model.id
     facts = await prompt_facts(session, place, name)
     build = partial(_prompts.build_prompt, facts, request.messages, continue_final=continues(request))
@@ -49,6 +51,12 @@ async def prompt_facts(session: Session, place: Place, name: str) -> PromptFacts
     if known is None:
         return PromptFacts(id=name)
     return PromptFacts.from_tokenizer(known.id, known.tokenizer, known.model_type)
+
+
+def is_bare(request: Request) -> bool:
+    """Whether the one message there is is itself the text to be gone on with."""
+    wanted = request.options.action == "continue"
+    return wanted and len(request.messages) == 1 and request.messages[0].role == "user"
 
 
 def continues(request: Request) -> bool:

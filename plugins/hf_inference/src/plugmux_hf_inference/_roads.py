@@ -22,7 +22,7 @@ from plugmux_hf_inference import _textgen, _wire
 from plugmux_hf_inference._answers import ChatDecoder
 from plugmux_hf_inference._completions import completion_sending
 from plugmux_hf_inference._exchange import Decoder, Exchange
-from plugmux_hf_inference._flat import flat_prompt
+from plugmux_hf_inference._flat import continues, flat_prompt, is_bare
 from plugmux_hf_inference._mapped import COMPLETIONS, RAW
 from plugmux_hf_inference._places import Place, is_own, place_of, speaks_tgi
 from plugmux_hf_inference._window import fitting, refitted
@@ -84,7 +84,7 @@ async def text(request: Request, session: Session) -> AsyncGenerator[Event, None
         prompt = await flat_prompt(request, session, place)
         said = Notice(code="road", message=f"{route.why}; prompt by {_maker(prompt)}")
         asked = _textgen.text_sending if route.is_tgi else completion_sending
-        return _with(asked(request, prompt.text), place, (said, *notices))
+        return _with(asked(request, prompt.text), place, (said, *_unheeded(request), *notices))
 
     def decoder(source: EventSource, sending: Sending) -> Decoder:
         return _textgen.TextDecoder(source.headers, sent=sending.body)
@@ -100,6 +100,13 @@ async def text(request: Request, session: Session) -> AsyncGenerator[Event, None
     async with aclosing(exchange.run(await encode(request, notices))) as events:
         async for event in events:
             yield event
+
+
+def _unheeded(request: Request) -> Notices:
+    if request.options.action != "continue" or continues(request) or is_bare(request):
+        return ()
+    said = "there is no assistant message at the end to go on with"
+    return (Notice(code="option-ignored", option="action", message=said),)
 
 
 def _maker(prompt: Prompt) -> str:
