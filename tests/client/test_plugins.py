@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from plugmux import PluginError, Text, hookimpl, stream_wrapper
+from plugmux import Finish, Model, PluginError, Text, hookimpl, stream_wrapper
 from plugmux.cache import Cache
 from plugmux.plugins import Registry, find
 from plugmux.versions import required_range, satisfies
@@ -250,3 +250,44 @@ def test_the_wanted_range_is_read_from_the_requirements(requirements, wanted):
 )
 def test_a_version_lies_in_a_range_or_not(version, wanted, met):
     assert satisfies(version, wanted) is met
+
+
+class Flat:
+    """A provider that asks for one flat prompt and gives it back."""
+
+    def __init__(self, own=None):
+        self.own = own
+
+    @hookimpl
+    async def get_models(self):
+        return [Model(id="org/model", auth="none")]
+
+    @hookimpl
+    async def create_stream(self, request, session):
+        yield Text(text=session.format_prompt(request.messages))
+        yield Finish()
+
+    @hookimpl
+    def format_prompt(self, model, messages):
+        return self.own
+
+
+@pytest.mark.parametrize(
+    ("own", "extensions", "prompt"),
+    [
+        ("own format", "extension's format", "own format"),
+        (None, "extension's format", "extension's format"),
+        (None, None, "User: hi\nAssistant:"),
+    ],
+)
+async def test_the_providers_format_comes_first_then_an_extensions_then_the_plain_one(
+    client, entry_point, own, extensions, prompt
+):
+    class Format:
+        @hookimpl
+        def format_prompt(self):
+            return extensions
+
+    formats = entry_point("formats", Format(), group="plugmux.extensions")
+    completion = await client(formats, entry_point("flat", lambda: Flat(own))).complete("org/model", "hi")
+    assert completion.text == prompt

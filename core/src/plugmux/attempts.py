@@ -136,6 +136,7 @@ class Run:
         """One candidate's stream, held to its contract, and closed within 5 s whatever happens."""
         session = await self._session(turn)
         plugin = await self._runtime.registry.load(session.provider)
+        session.prompt_formats = plugin.hook.format_prompt
         self._runtime.health.started(turn.candidate.key)
         request = self._request(turn.candidate)
         stream = plugin.hook.create_stream(request=request, session=session)

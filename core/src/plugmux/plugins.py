@@ -242,19 +242,19 @@ class Registry:
     def _assemble(self, found: Found, target: Any) -> Plugin:
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(Hooks)
-        _register(manager, target, found)
-        if not manager.hook.create_stream.get_hookimpls():
-            raise PluginError(
-                "it has no create_stream hook",
-                plugin=found.name,
-                remedy=f"tell its author; {found.target} is not a provider",
-            )
         for name, extension in self._load_extensions():
             try:
                 _register(manager, extension, self.extensions[name])
             except PluginError as error:
                 self.problems[name] = error
                 manager.unregister(extension)
+        _register(manager, target, found)  # last registered is first asked: the provider's own first
+        if not any(call.plugin is target for call in manager.hook.create_stream.get_hookimpls()):
+            raise PluginError(
+                "it has no create_stream hook",
+                plugin=found.name,
+                remedy=f"tell its author; {found.target} is not a provider",
+            )
         return Plugin(found, target, manager.hook)
 
     def _load_extensions(self) -> list[tuple[str, Any]]:

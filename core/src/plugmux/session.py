@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -14,9 +14,13 @@ from attrs import define, field
 from plugmux.cache import Cache
 from plugmux.credentials import Credential
 from plugmux.downloads import MAX_DOWNLOAD, Fetcher
+from plugmux.errors import PluginError
+from plugmux.guard import isolated
 from plugmux.http import Http
 from plugmux.media import Media, MediaKind
+from plugmux.messages import Message
 from plugmux.models import Model
+from plugmux.prompts import plain_prompt
 from plugmux.requests import Limits
 from plugmux.settings import Settings
 from plugmux.transport import Stopwatch, Transport
@@ -80,11 +84,26 @@ class Session:
     transport: Transport = field(repr=False)
     environ: Mapping[str, str] = field(factory=lambda: dict(os.environ), repr=False)
     home: Path = field(factory=lambda: Settings.load().home)
+    prompt_formats: Callable[..., str | None] | None = field(default=None, repr=False)
+    """The `format_prompt` hook: the provider's own, then those of extensions."""
     _resources: Resources = field(factory=Resources, repr=False)
 
     async def resource(self, key: str, factory: Callable[[], Awaitable[Resource]]) -> Resource:
         """Something kept open between attempts: `factory` makes it once, the client closes it."""
         return await self._resources.get(f"{self.provider}:{key}", factory)
+
+    def format_prompt(self, messages: Sequence[Message], *, continue_final: bool = False) -> str:
+        """One flat prompt for this attempt's model: by the provider's own `format_prompt`, else by an
+        extension's, else as plain `User:` and `Assistant:` lines. Raises PluginError."""
+        text: object = None
+        if self.prompt_formats is not None:
+            with isolated(self.provider, "format_prompt"):
+                text = self.prompt_formats(model=self.model, messages=messages, continue_final=continue_final)
+        if text is None:
+            return plain_prompt(messages, continue_final=continue_final)
+        if not isinstance(text, str):
+            raise PluginError(f"format_prompt gave a {type(text).__name__}", plugin=self.provider)
+        return text
 
     async def download(
         self,
