@@ -497,15 +497,66 @@ async def test_a_chatbot_takes_the_history_with_the_request(
 # Changes, and wrong asks
 
 
+async def test_a_job_that_failed_has_the_app_read_anew(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.failed(None), says.close]
+    with pytest.raises(ServerError):
+        await collect(server.url)
+    script.messages = [says.done("Hello"), says.close]
+    assert words(await collect(server.url)) == "Hello"
+    assert len([r for r in server.requests if r.path == "/config"]) == 2
+
+
+async def test_a_description_is_read_once_for_many_jobs(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    await collect(server.url)
+    await collect(server.url)
+    assert len([r for r in server.requests if r.path == "/config"]) == 1
+
+
+@pytest.mark.parametrize("url", ["/etc/passwd", "file:///etc/passwd", "ftp://x/y.png"])
+async def test_a_message_names_no_file_of_this_machine(
+    server: FaultServer, painter: Any, collect: Collect, url: str
+) -> None:
+    painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    with pytest.raises(InvalidRequestError, match="wants a data"):
+        await collect(server.url, [message])
+    assert not [r for r in server.requests if r.path == "/gradio_api/upload"]
+
+
+async def test_an_image_at_a_private_address_is_not_fetched_for_an_app(
+    server: FaultServer, painter: Any, collect: Collect
+) -> None:
+    painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
+    url = "http://169.254.169.254/latest/meta-data"
+    message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
+    with pytest.raises(ProviderError, match="private address"):
+        await collect(server.url, [message])
+
+
+async def test_of_before_and_after_the_after_is_given(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.outputs = [("imageslider", "Result", {})]
+    painter.files = {"/tmp/after.png": picture}
+    painter.messages = [says.done([says.file("/tmp/before.png"), says.file("/tmp/after.png")]), says.close]
+    (media,) = kinds(await collect(server.url), Media)
+    assert media.url is not None
+    assert media.url.endswith("after.png")
+
+
 async def test_a_changed_schema_is_told_once(
     server: FaultServer, script: Any, says: Any, collect: Collect, open_session: Any
 ) -> None:
     script.messages = [says.done("Hello"), says.close]
     assert "schema-changed" not in [n.code for n in kinds(await collect(server.url), Notice)]
     script.inputs = [*script.inputs, ("number", "style", {"value": 1})]
-    session = open_session()
-    shelf = session._resources._open["hf-space:apps"]
-    shelf.forget(server.url)
+    shelf = open_session()._resources._open["hf-space:apps"]
+    shelf.forget(await shelf.app(open_session(), server.url))
     changed = kinds(await collect(server.url), Notice)
     assert [notice.code for notice in changed] == ["schema-changed"]
     assert kinds(await collect(server.url), Notice) == []

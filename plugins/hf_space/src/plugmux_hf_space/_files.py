@@ -33,8 +33,15 @@ def given_images(request: Request) -> list[Attachment | str]:
         image = part.get("image_url") if part.get("type") == "image_url" else None
         url = image.get("url") if isinstance(image, Mapping) else image
         if isinstance(url, str):
-            found.append(url)
+            found.append(_checked(url))
     return found
+
+
+def _checked(url: str) -> str:
+    """A message may come from a stranger: it names no file of this machine."""
+    if url.startswith(("data:", "http://", "https://")):
+        return url
+    raise InvalidRequestError("an image of a message wants a data:, http: or https: URL", param="image")
 
 
 async def upload(

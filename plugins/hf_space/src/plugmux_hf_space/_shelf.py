@@ -44,8 +44,8 @@ class Shelf:
             self._apps[url] = known
         return known[1]
 
-    def forget(self, url: str) -> None:
-        self._apps.pop(url, None)
+    def forget(self, app: App) -> None:
+        self._apps = {url: known for url, known in self._apps.items() if known[1] is not app}
 
     async def aclose(self) -> None:
         self._apps.clear()

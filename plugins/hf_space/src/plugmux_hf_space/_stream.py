@@ -30,6 +30,7 @@ from plugmux_hf_space._listing import UNREAD
 from plugmux_hf_space._places import Place, place_of, space_of
 from plugmux_hf_space._results import FileData, Growing, Replay, files_of, media_kind, remarks, text_of
 from plugmux_hf_space._settings import SpaceSettings
+from plugmux_hf_space._shelf import open_shelf
 from plugmux_hf_space._tasks import Verdict, judge, pick
 from plugmux_hf_space._waking import wake
 from plugmux_hf_space._wire import Broken, Completed, Estimation, Generating, Log, Message, Report, Starts
@@ -59,9 +60,13 @@ async def stream(request: Request, session: Session) -> AsyncGenerator[Event, No
     if (notice := _changed(session, place, app)) is not None:
         yield notice
     answer = Answer(request=request, session=session, settings=settings, place=place, app=app)
-    async with aclosing(answer.events()) as events:
-        async for event in events:
-            yield event
+    try:
+        async with aclosing(answer.events()) as events:
+            async for event in events:
+                yield event
+    except ProviderError:
+        (await open_shelf(session)).forget(app)  # it may have changed: the next attempt reads it anew
+        raise
 
 
 def place_of_model(model: Model, settings: SpaceSettings) -> Place:
@@ -246,6 +251,8 @@ class Answer:
         if kind is None:
             return self._growing.feed(text_of(data[place], verdict.answer_kind))
         files = files_of(data[place])
+        if verdict.answer_kind == "imageslider":
+            files = files[-1:]  # before and after
         if not files:
             raise ServerError(f"the app ended without an error and gave no {kind.value}", code="no-result")
         if len(files) > MAX_FILES:
