@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from plugmux.errors import (
     AuthenticationError,
+    ContentFilterError,
     ContextLengthError,
     ProviderError,
     QuotaExceededError,
@@ -106,6 +107,14 @@ def test_a_doubled_answer_with_thoughts_gives_its_thoughts_once_more() -> None:
     events = decoded(token("<think>h"), token(whole), final(whole), FINISHED)
     at = next(i for i, event in enumerate(events) if isinstance(event, Reset))
     assert events[at + 1 :] == [Reasoning(text="hm"), Text(text="so"), Finish()]
+
+
+def test_a_piece_that_was_lost_as_a_malformed_line_is_made_good_by_the_final_answer() -> None:
+    answer = Answer()
+    events = fed(answer, token("one ")) + answer.feed(b'{"type":"stream","tok')
+    events += fed(answer, token("three"), final("one two three"), FINISHED) + answer.finish()
+    assert text_after_resets(events) == "one two three"
+    assert sum(isinstance(event, Reset) for event in events) == 1
 
 
 def test_after_a_tool_the_final_answer_is_only_the_last_round() -> None:
@@ -227,6 +236,11 @@ def error_of(**facts: Any) -> ProviderError:
         ({"message": "429 slow down", "statusCode": 429}, RateLimitError, 429),
         ({"message": "402 no credit"}, QuotaExceededError, 402),
         ({"message": "401 bad token", "statusCode": 401}, AuthenticationError, 401),
+        (
+            {"message": "400 The response was filtered by the content policy", "statusCode": 400},
+            ContentFilterError,
+            400,
+        ),
         ({"message": "503 away", "statusCode": 503}, ServerError, 503),
         ({"message": "fake overloaded mid-stream"}, ServerError, None),
         ({}, ServerError, None),

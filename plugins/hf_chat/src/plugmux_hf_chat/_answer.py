@@ -143,10 +143,11 @@ class Answer:
         final = update["text"].replace("\0", "")
         self._interrupted = update.get("interrupted") is True
         self.final = True
-        events = [*self._settle(final), *self._flush()]
-        searched = update.get("webSearch") or {}
-        links = linked_sources(update.get("webSources")) or linked_sources(searched.get("sources"))
-        return events + self._sources(links)
+        searched = update.get("webSearch")
+        links = linked_sources(update.get("webSources"))
+        if isinstance(searched, Mapping):
+            links = links or linked_sources(searched.get("sources"))
+        return [*self._settle(final), *self._flush(), *self._sources(links)]
 
     def _settle(self, final: str) -> list[Event | StoredFile]:
         """What the final answer adds to the stream, or the answer again if the stream doubled it.
@@ -163,8 +164,11 @@ class Answer:
             return self._more(
                 final[len(shown) :] if final.startswith(shown) else final[len(shown.rstrip()) :]
             )
-        if not self._tools and final.strip() and shown.rstrip().endswith(final.strip()):
-            return self._again(final)
+        if not self._tools and final.strip():
+            if shown.rstrip().endswith(final.strip()):
+                return self._again(final, "the server produced the answer twice")
+            if self._malformed:
+                return self._again(final, "a part of the answer was lost on the way")
         return []
 
     def _more(self, text: str) -> list[Event | StoredFile]:
@@ -173,11 +177,11 @@ class Answer:
         self._said = self._said or bool(events)
         return list(events)
 
-    def _again(self, final: str) -> list[Event | StoredFile]:
+    def _again(self, final: str, why: str) -> list[Event | StoredFile]:
         self._thinking = ThinkSplitter()
         self._stream = []
         self._once.clear()
-        return [Reset(why="the server produced the answer twice"), *self._more(final)]
+        return [Reset(why=why), *self._more(final)]
 
     def title(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
         title = update["title"].replace("\0", "").strip()

@@ -16,7 +16,6 @@ import attrs
 
 from plugmux.errors import (
     AuthenticationError,
-    ContentFilterError,
     ContextLengthError,
     InvalidRequestError,
     MalformedResponseError,
@@ -30,6 +29,7 @@ from plugmux.errors import (
     StreamCutError,
 )
 from plugmux.http import Response
+from plugmux.huggingface.failures import error_of_event
 from plugmux.huggingface.windows import numbers_of
 from plugmux.statuses import error_facts, error_text, kind_of_status
 
@@ -137,18 +137,19 @@ def error_of_update(update: Mapping[str, Any], *, started: bool) -> ProviderErro
         # Seen where a file of the conversation is no longer stored: no message, and no model at fault.
         return InvalidRequestError("a file of the conversation is no longer there", param="image", status=404)
     text = message or "the server reports an error without a word"
-    facts: dict[str, Any] = {"status": status, "retryable": False, "body": message[:300] or None}
-    if status in (None, 400, 413, 422) and (numbers := numbers_of(text, {})):
-        return ContextLengthError(text, **attrs.asdict(numbers), **facts)
-    if status is None:
-        return _unnumbered(text, facts, started)
-    if status in (400, 422) and "content_filter" in text:
-        return ContentFilterError(text, **facts)
-    if status == 403:
-        return PermissionDeniedError(text, scope=Scope.CANDIDATE, **facts)
-    if status == 401:
-        return AuthenticationError(text, remedy=LOGIN_REMEDY, **facts)
-    return kind_of_status(status)(text, **facts)
+    return _unnumbered(text, started) if status is None else _numbered(text, status)
+
+
+def _numbered(text: str, status: int) -> ProviderError:
+    """An error of the model's own service: a router or endpoint of Hugging Face as a rule."""
+    error = error_of_event({"message": text, "status": status})
+    error.status, error.body, error.retryable = status, text[:300], False
+    match error:
+        case AuthenticationError():
+            error.remedy = LOGIN_REMEDY
+        case PermissionDeniedError():
+            error.scope = Scope.CANDIDATE  # one model is closed, not the account
+    return error
 
 
 def _status_of(update: Mapping[str, Any], message: str) -> int | None:
@@ -160,9 +161,12 @@ def _status_of(update: Mapping[str, Any], message: str) -> int | None:
     return int(leading[1]) if leading else None
 
 
-def _unnumbered(text: str, facts: dict[str, Any], started: bool) -> ProviderError:
+def _unnumbered(text: str, started: bool) -> ProviderError:
+    facts: dict[str, Any] = {"retryable": False, "body": text[:300]}
     if "image format" in text:
         return InvalidRequestError(text, param="image", **facts)
+    if (numbers := numbers_of(text, {})) is not None:
+        return ContextLengthError(text, **attrs.asdict(numbers), **facts)
     return (StreamCutError if started else ServerError)(text, **facts)
 
 
