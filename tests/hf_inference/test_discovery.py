@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from plugmux.errors import AuthenticationError, ProviderError, ServerError
+from plugmux.errors import AuthenticationError, ModelNotFoundError, ProviderError, ServerError
 from plugmux.models import Task
 from plugmux_hf_inference import plugin
 
@@ -116,6 +116,19 @@ async def test_what_is_no_hub_id_is_not_asked_for(new_session, name):
 
 async def test_nobody_knowing_a_name_is_no_model(new_session):
     assert await plugin.get_models(new_session(network()), "org/unknown") == []
+
+
+async def test_a_model_of_another_kind_says_what_it_is(new_session):
+    mapping = {"hf-inference": {"task": "feature-extraction", **LIVE}}
+    known = {"id": "org/bert", "pipeline_tag": "feature-extraction", "inferenceProviderMapping": mapping}
+    with pytest.raises(ModelNotFoundError, match="hf-inference: feature-extraction, live"):
+        await plugin.get_models(new_session(network(api__models__org__bert=known)), "org/bert")
+
+
+async def test_a_model_that_nobody_serves_says_so(new_session):
+    known = {"id": "org/idle", "pipeline_tag": "text-generation", "inferenceProviderMapping": None}
+    with pytest.raises(ModelNotFoundError, match="no inference provider serves org/idle"):
+        await plugin.get_models(new_session(network(api__models__org__idle=known)), "org/idle")
 
 
 async def test_a_refused_token_in_a_look_up_is_raised(new_session):

@@ -10,11 +10,12 @@ from urllib.parse import quote
 import anyio
 import attrs
 
-from plugmux.errors import ProviderError
+from plugmux.errors import ModelNotFoundError, ProviderError
 from plugmux.huggingface import hub
 from plugmux.huggingface.failures import error_of
 from plugmux.models import Auth, Model, Task
 from plugmux_hf_inference import _listing, _mapped
+from plugmux_hf_inference._facts import ask_facts
 from plugmux_hf_inference._places import Place, place_of, server_info
 from plugmux_hf_inference._static import ALIASES, CHAT_OPTIONS
 
@@ -91,9 +92,17 @@ async def _at_router(session: Session, place: Place, name: str) -> Sequence[Mode
 
 
 async def _at_hub(session: Session, place: Place, name: str) -> Sequence[Model]:
-    """What the Hub's mapping offers; a renamed model (the Hub redirects) keeps the name asked for."""
-    found = await hub.get_model(session.http, place.endpoints, name)
-    return [] if found is None else _mapped.models_of(found, name)
+    """What the Hub's mapping offers; a renamed model (the Hub redirects) keeps the name asked for.
+
+    Raises ModelNotFoundError with the reason for a model that the Hub knows and nobody here can serve.
+    """
+    found = await ask_facts(session, place, name)
+    if found is None:
+        return []
+    models = _mapped.models_of(found, name)
+    if not models:
+        raise ModelNotFoundError(_mapped.why_not(found))
+    return models
 
 
 async def _own(session: Session, place: Place) -> list[Model]:

@@ -5,12 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio
 import anyio.to_thread
 
-from plugmux.errors import ProviderError
-from plugmux.huggingface import hub
-from plugmux.huggingface.hub import HubModel
+from plugmux_hf_inference._facts import facts_of
 
 if TYPE_CHECKING:
     from plugmux.requests import Request
@@ -19,19 +16,15 @@ if TYPE_CHECKING:
     from plugmux_hf_inference._places import Place
     from plugmux_hf_inference._prompts import Prompt
 
-__all__ = ["continues", "facts_of", "flat_prompt", "is_bare", "prompt_facts"]
-
-FACTS_SECONDS = 24 * 3600.0
-NO_FACTS_SECONDS = 3600.0
-FACTS_LIMIT = 3.0
-"""Seconds that the Hub may take: a prompt by the model's name is better than none."""
+__all__ = ["continues", "flat_prompt", "is_bare", "prompt_facts"]
 
 
 async def flat_prompt(request: Request, session: Session, place: Place) -> Prompt:
     """The conversation as one prompt, by the model's own template where it has one.
 
-    A single user message that is to be gone on with is the prompt itself. Rendered in a worker thread: a template is somebody else's program and may take its time. Raises
-    InvalidRequestError if the template takes the messages in no form.
+    A single user message that is to be gone on with is the prompt itself. Rendered in a worker thread: a
+    template is somebody else's program and may take its time. Raises InvalidRequestError if the template
+    takes the messages in no form.
     """
     from plugmux_hf_inference import _prompts
 
@@ -63,24 +56,3 @@ def continues(request: Request) -> bool:
     """Whether the final assistant message is to be gone on with."""
     wanted = request.options.action == "continue"
     return wanted and bool(request.messages) and request.messages[-1].role == "assistant"
-
-
-async def facts_of(session: Session, place: Place, name: str) -> HubModel | None:
-    """What the Hub says of a model, kept for a day; None if it cannot be asked or does not know it."""
-    if place.endpoints.offline and not session.settings.get("hub_url"):
-        return None
-    key = f"hub:{place.endpoints.hub}:{name}"
-    known = session.cache.get(key)
-    if known is not None:
-        return hub.model_of(known)
-    found = None
-    with anyio.move_on_after(FACTS_LIMIT) as scope:
-        try:
-            found = await hub.get_model(session.http, place.endpoints, name)
-        except ProviderError:
-            return None
-    if scope.cancelled_caught:
-        return None
-    seconds = NO_FACTS_SECONDS if found is None else FACTS_SECONDS
-    session.cache.put(key, {} if found is None else found.to_plain(), seconds=seconds)
-    return found

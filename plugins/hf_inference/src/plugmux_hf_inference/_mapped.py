@@ -16,7 +16,7 @@ from plugmux.huggingface.upstreams import POLICIES, ROUTED
 from plugmux.models import Auth, Model, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, TEXT_OPTIONS, aliases_of
 
-__all__ = ["COMPLETIONS", "DRAWING", "RAW", "models_of"]
+__all__ = ["COMPLETIONS", "DRAWING", "RAW", "models_of", "why_not"]
 
 RAW = "hf-inference"
 """The upstream that takes TGI's `{"inputs", "parameters"}` at `/models/{id}`."""
@@ -41,6 +41,15 @@ def models_of(found: HubModel, name: str | None = None) -> list[Model]:
         *_text(found, name or found.id, [entry for entry in live if entry.task == "text-generation"]),
         *_pictures(found, name or found.id, [entry for entry in live if entry.task == "text-to-image"]),
     ]
+
+
+def why_not(found: HubModel) -> str:
+    """Why no road leads to a model that the Hub knows."""
+    kind = f" ({found.pipeline_tag})" if found.pipeline_tag else ""
+    if not found.served:
+        return f"no inference provider serves {found.id}{kind}"
+    said = ", ".join(f"{entry.upstream}: {entry.task}, {entry.status}" for entry in found.served[:6])
+    return f"{found.id}{kind} is not served for chat, text or pictures here; the Hub says {said}"
 
 
 def _chat(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:
