@@ -215,6 +215,11 @@ def test_reasons_of_all_spellings_are_known(word, reason):
     assert finish_reason_of(word) is FinishReason(reason)
 
 
+def test_an_empty_reason_is_none(chunk):
+    events = decode(chunk("", content="a"), chunk("", content="b"), chunk("length"), DONE)
+    assert spoken(events) == [Text(text="a"), Text(text="b"), Finish(reason=FinishReason.LENGTH)]
+
+
 def test_an_unknown_reason_is_taken_as_stop_and_said(chunk):
     events = spoken(decode(chunk(content="a"), chunk("bored"), DONE))
     assert events[1].code == "unknown-finish-reason"

@@ -68,7 +68,7 @@ class ChatDecoder:
             delta = choice.delta
             if (  # the plain token: a Text and nothing else
                 delta is not None
-                and choice.finish_reason is None
+                and not choice.finish_reason
                 and self._splitter.in_answer
                 and delta.tool_calls is None
                 and delta.reasoning_content is None
@@ -142,7 +142,7 @@ class ChatDecoder:
         elif isinstance(choice.text, str) and choice.text:
             self._content = True
             yield Text(text=choice.text)
-        if choice.finish_reason is not None:
+        if choice.finish_reason:  # some say "" where others say null
             self._finish(choice.finish_reason)
 
     def _delta(self, delta: Delta) -> Iterator[Event]:
