@@ -106,6 +106,14 @@ def test_a_broken_plugin_keeps_nobody_from_an_answer(acme, install, run) -> None
     assert run("complete", "plain", "Hi").stdout == "Hello world\n"
 
 
+def test_a_plugins_thread_that_never_ends_keeps_no_command_from_ending(acme, install, run) -> None:
+    source = (
+        "import threading\nthreading.Thread(target=threading.Event().wait).start()\nraise RuntimeError('no')"
+    )
+    install("stay", source, "[plugmux]\nstay = stay\n")
+    assert run("complete", "plain", "Hi").stdout == "Hello world\n"
+
+
 def test_providers_as_json_say_the_whole_verdict(acme, install, run) -> None:
     install("sad", MISBEHAVIOUR["sad"], "[plugmux]\nsad = sad\n")
     found = {one["name"]: one for one in objects(run("providers", "--check", "--json").stdout)}

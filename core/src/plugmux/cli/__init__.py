@@ -5,7 +5,10 @@ Nothing heavy is imported here or before a command is chosen: `plugmux --help` c
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+import threading
 from importlib.util import find_spec
 
 __all__ = ["main"]
@@ -24,7 +27,25 @@ def main() -> int:
         return 2
     # httpx imports a command line of its own, rich and pygments with it, where they are installed: 35 ms.
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    code = _run()
+    if threading.active_count() > 1:
+        _leave(code)
+    return code
+
+
+def _run() -> int:
     from plugmux.cli.app import app
 
-    app(prog_name="plugmux")
+    try:
+        app(prog_name="plugmux")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0
+
+
+def _leave(code: int) -> None:
+    """End without waiting for threads: a plugin's import may never end, or its own thread."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
