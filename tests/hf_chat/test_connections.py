@@ -396,6 +396,28 @@ async def test_a_late_title_is_waited_for_two_seconds_at_most(
     assert isinstance(events[-1], Finish)
 
 
+async def test_page_data_that_goes_on_in_further_lines_is_read_by_its_first(
+    new_session: NewSession, new_request: NewRequest
+) -> None:
+    flat = [{"messages": 1}, [2], {"id": 3, "from": 4}, ROOT, "system"]
+    page = json.dumps({"type": "data", "nodes": [{"type": "data", "data": flat}]})
+    known = {
+        "/conversation": replies.json({"conversationId": ID}),
+        f"/conversation/{ID}/__data.json": replies.answer(
+            page + '\n{"type":"chunk","id":1}\n', content_type="application/json"
+        ),
+        f"/conversation/{ID}": answered(STARTED, HELLO, FINAL, DONE),
+    }
+    missing = replies.html(status=404)
+
+    def script(request: Any) -> Any:
+        return known.get(request.path, missing)
+
+    async with FaultServer(script) as server:
+        await events_of(new_request("hi"), new_session(server.url))
+        assert f'"id": "{ROOT}"'.encode() in message_of(server).body
+
+
 async def test_offline_hugging_face_is_not_asked(new_session: NewSession, new_request: NewRequest) -> None:
     session = new_session("https://huggingface.co/chat")
     session.environ = {"HF_HUB_OFFLINE": "1"}

@@ -16,7 +16,7 @@ from http.cookies import CookieError, Morsel, SimpleCookie
 from typing import Any, cast
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from plugmux.credentials import Credential
 from plugmux.errors import MalformedResponseError, ProviderError
@@ -71,9 +71,11 @@ class Site:
         """The secret headers that the server is sent."""
         return self.credential.headers_for(self.base_url) if self.credential else {}
 
-    async def get(self, path: str) -> Any:
-        """The JSON at `path`. Raises a ProviderError."""
+    async def get(self, path: str, *, first_line: bool = False) -> Any:
+        """The JSON at `path`, or that of its first line. Raises a ProviderError."""
         answer = await self.request("GET", path)
+        if first_line:
+            answer = evolve(answer, content=answer.content.partition(b"\n")[0])
         try:
             return answer.json()
         except ProviderError as error:

@@ -162,7 +162,9 @@ async def fetch_chat(site: Site, conversation: str) -> Chat:
         f"/conversation/{conversation}/__data.json",
     ):
         try:
-            return chat_of(await site.get(path), id=conversation)
+            # What a page's data holds back for later comes in further lines.
+            body = await site.get(path, first_line=path.endswith("__data.json"))
+            return chat_of(body, id=conversation)
         except MalformedResponseError as error:
             last = last or error  # no such route here: the next older one
     raise last or MalformedResponseError("no route gives the conversation")
