@@ -127,6 +127,21 @@ def _packages() -> list[Path]:
     return [child for path in sys.path if path.endswith("-packages") for child in Path(path).iterdir()]
 
 
+def test_a_new_plugin_is_a_folder_and_the_next_step(run, work: Path) -> None:
+    done = run("new-plugin", "moon")
+    assert (done.returncode, done.stdout) == (0, "plugmux-moon\n")
+    assert (work / "plugmux-moon" / "pyproject.toml").is_file()
+    assert "next: cd plugmux-moon" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["Moon!", "../moon", "moon"])
+def test_a_new_plugin_with_a_bad_or_a_taken_name_is_refused(run, work: Path, name) -> None:
+    (work / "plugmux-moon").mkdir()
+    done = run("new-plugin", name)
+    assert done.returncode == 2
+    assert list((work / "plugmux-moon").iterdir()) == []
+
+
 def test_what_cannot_be_installed_ends_with_pips_words_and_exit_code_1(run) -> None:
     done = run("install", "./there-is-no-such-folder")
     assert done.returncode == 1

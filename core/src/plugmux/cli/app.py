@@ -32,6 +32,7 @@ COMMANDS = {
     "install": ("plugmux.cli.install", "Install a plugin."),
     "uninstall": ("plugmux.cli.install", "Uninstall a plugin."),
     "auth": ("plugmux.cli.auth", "Tokens and logins."),
+    "new-plugin": ("plugmux.cli.new_plugin", "Begin a provider plugin of your own."),
     "sandbox": ("plugmux.cli.sandbox", "Run a local server with synthetic answers."),
 }
 
@@ -50,7 +51,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return PluginCommands(COMMANDS).load(name)
-        command = getattr(import_module(COMMANDS[name][0]), name)
+        command = getattr(import_module(COMMANDS[name][0]), name.replace("-", "_"))
         return command if isinstance(command, click.Command) else None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
