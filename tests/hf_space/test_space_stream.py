@@ -370,12 +370,41 @@ async def test_the_address_of_a_stream_stays_at_the_app(
     assert server.requests[-1].path == "/@169.254.169.254/x"
 
 
-async def test_a_sound_as_a_playlist_is_told(
+async def test_a_sound_in_pieces_is_joined(
     server: FaultServer, script: Any, says: Any, collect: Collect
 ) -> None:
     script.outputs = [("audio", "Sound", {"streaming": True})]
-    script.messages = [says.done(says.file("a/playlist.m3u8", "/a/playlist.m3u8", stream=True)), says.close]
-    with pytest.raises(MalformedResponseError, match="playlist"):
+    pieces = says.file(
+        "s/r/5/playlist.m3u8", f"{server.url}/gradio_api/stream/s/r/5/playlist.m3u8", stream=True
+    )
+    script.messages = [says.generating(pieces), says.done(pieces), says.close]
+    playlist = "#EXTM3U\n#EXTINF:0.5,\none.aac\n#EXTINF:0.5,\ntwo.aac\n#EXT-X-ENDLIST\n"
+    script.answers |= {
+        "/gradio_api/stream/s/r/5/playlist.m3u8": replies.answer(playlist),
+        "/gradio_api/stream/s/r/5/one.aac": replies.answer(b"\xff\xf1one"),
+        "/gradio_api/stream/s/r/5/two.aac": replies.answer(b"\xff\xf1two"),
+    }
+    (media,) = kinds(await collect(server.url), Media)
+    assert (media.data, media.mime_type) == (b"\xff\xf1one\xff\xf1two", "audio/aac")
+
+
+PLAYLISTS = [
+    ("#EXTM3U\nhttp://169.254.169.254/x.aac\n", "another host"),
+    ("#EXTM3U\n//evil.example/x.aac\n", "another host"),
+    ("#EXTM3U\n", "0 pieces"),
+    ("<html>", "is none"),
+    ("#EXTM3U\n" + "x.aac\n" * 5001, "5,001 pieces"),
+]
+
+
+@pytest.mark.parametrize(("playlist", "said"), PLAYLISTS)
+async def test_a_hostile_playlist_is_refused(
+    server: FaultServer, script: Any, says: Any, collect: Collect, playlist: str, said: str
+) -> None:
+    script.outputs = [("audio", "Sound", {"streaming": True})]
+    script.messages = [says.done(says.file("x", "/a/playlist.m3u8", stream=True)), says.close]
+    script.answers["/a/playlist.m3u8"] = replies.answer(playlist)
+    with pytest.raises(MalformedResponseError, match=said):
         await collect(server.url)
 
 

@@ -13,6 +13,7 @@ from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment, attachment_from
 from plugmux_hf_space import _wire
 from plugmux_hf_space._app import App
+from plugmux_hf_space._playlist import download_pieces, is_playlist
 from plugmux_hf_space._results import FileData
 
 if TYPE_CHECKING:
@@ -111,9 +112,9 @@ async def download(
 ) -> Media:
     """A file of the app's result. Raises MalformedResponseError for one that it does not give out."""
     url = _address(app, file)
-    if url.partition("?")[0].endswith(".m3u8"):
-        raise MalformedResponseError("the app gives its sound as a playlist; plugmux reads whole files")
     try:
+        if file.is_stream and is_playlist(url):
+            return await download_pieces(session, url, kind, prompt=prompt)
         return await session.download(url, kind=kind, own=[app.url], prompt=prompt)
     except ProviderError as error:
         if error.status in (401, 403, 404):
