@@ -192,6 +192,17 @@ async def test_the_models_own_template_makes_the_prompt(collect, event_stream):
     assert sent[0]["inputs"] == "<user>Hello</s>"
 
 
+async def test_an_extension_formats_the_prompt_of_a_strangers_model(new_session, new_request, event_stream):
+    from plugmux_hf_inference import plugin
+
+    network = Network(token_stream(event_stream, "Hi"))
+    session = new_session(network)
+    session.prompt_formats = lambda model, messages, continue_final: f"<<{messages[0].text}>>"
+    async for _ in plugin.create_stream(new_request("Hello", model=RAW), session):
+        pass
+    assert network.body()["inputs"] == "<<Hello>>"
+
+
 async def test_what_the_hub_says_of_a_model_is_asked_once(collect, event_stream):
     asked = []
 

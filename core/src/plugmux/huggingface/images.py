@@ -6,10 +6,6 @@ shape and answers with base64 in JSON (both recorded).
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import math
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -83,7 +79,7 @@ def image_of(response: Response, *, prompt: str | None = None) -> Media | str:
     """The picture of an answer, or the URL where it is.
 
     Takes raw bytes, `data[].b64_json`, `data[].url`, `output[]` and `images[].url`. Raises
-    MalformedResponseError when there is none.
+    MalformedResponseError when there is none. A large answer takes time: read it in a worker thread.
     """
     if _is_json(response):
         return _of_json(response.json(), prompt)
@@ -104,7 +100,7 @@ def size_of(aspect_ratio: str, *, area: int = 1024 * 1024, multiple: int = 32) -
     Raises InvalidInputError for what is no ratio.
     """
     ratio = _ratio(aspect_ratio)
-    height = math.sqrt(area / ratio)
+    height = (area / ratio) ** 0.5
     return _rounded(height * ratio, multiple), _rounded(height, multiple)
 
 
@@ -155,7 +151,7 @@ def _of_json(body: object, prompt: str | None) -> Media | str:
             return _of_base64(entry["b64_json"], prompt)
         if isinstance(entry.get("url"), str):
             return str(entry["url"])
-    raise MalformedResponseError(f"an answer without a picture: {json.dumps(body, default=str)[:200]}")
+    raise MalformedResponseError(f"an answer without a picture: {str(body)[:200]}")
 
 
 def _entries(body: object) -> list[Any]:
@@ -168,9 +164,9 @@ def _entries(body: object) -> list[Any]:
 
 def _of_base64(text: str, prompt: str | None) -> Media:
     try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
+        media = Media.from_base64(text, kind=MediaKind.IMAGE, mime_type="image/png", prompt=prompt)
+    except ValueError as error:
         raise MalformedResponseError("a picture with broken base64") from error
-    if not data:
+    if not media.size:
         raise MalformedResponseError("an empty picture")
-    return Media.from_bytes(data, kind=MediaKind.IMAGE, mime_type="image/png", prompt=prompt)
+    return media

@@ -17,15 +17,13 @@ from attrs import field, frozen
 from plugmux.credentials import Credential
 from plugmux.errors import InvalidInputError
 from plugmux.huggingface.endpoints import Endpoints
+from plugmux.huggingface.upstreams import ACCOUNT
 
 if TYPE_CHECKING:
     from plugmux.errors import ProviderError
     from plugmux.session import Session
 
 __all__ = ["ACCOUNT", "Token", "credential_of", "find_token", "token_path"]
-
-ACCOUNT = "huggingface"
-"""Who pays for everything that goes through the router: the token's owner (or `bill_to`)."""
 
 _YES = frozenset({"1", "true", "yes", "on"})
 

@@ -5,7 +5,10 @@ Both official clients list them so; what the router names beyond them is taken a
 
 from __future__ import annotations
 
-__all__ = ["POLICIES", "RETIRED", "ROUTED", "is_upstream", "split_name"]
+__all__ = ["ACCOUNT", "POLICIES", "RETIRED", "ROUTED", "is_upstream", "split_name"]
+
+ACCOUNT = "huggingface"
+"""Who pays for everything that goes through the router: the token's owner (or `bill_to`)."""
 
 ROUTED = frozenset(
     {

@@ -20,20 +20,32 @@ __all__ = ["continues", "flat_prompt", "is_bare", "prompt_facts"]
 
 
 async def flat_prompt(request: Request, session: Session, place: Place) -> Prompt:
-    """The conversation as one prompt, by the model's own template where it has one.
+    """The conversation as one prompt.
 
-    A single user message that is to be gone on with is the prompt itself. Rendered in a worker thread: a
-    template is somebody else's program and may take its time. Raises InvalidRequestError if the template
-    takes the messages in no form.
+    By the model's own template where it has one, else by its family, else as an extension or the core says.
+    A single user message that is to be gone on with is the prompt itself. Made in a worker thread: a template
+    is somebody else's program and may take its time. Raises InvalidRequestError if the template takes the
+    messages in no form.
     """
-    from plugmux_hf_inference import _prompts
+    from plugmux_hf_inference._prompts import Prompt
 
     if is_bare(request):
-        return _prompts.Prompt(text=request.messages[0].text, source="the text itself")
+        return Prompt(text=request.messages[0].text, source="the text itself")
     name = request.model.extra.get("hub_id") or request.model.id
     facts = await prompt_facts(session, place, name)
-    build = partial(_prompts.build_prompt, facts, request.messages, continue_final=continues(request))
+    build = partial(_build, facts, request, session)
     return await anyio.to_thread.run_sync(build, abandon_on_cancel=True)
+
+
+def _build(facts: PromptFacts, request: Request, session: Session) -> Prompt:
+    from plugmux_hf_inference._families import family_of
+    from plugmux_hf_inference._prompts import Prompt, build_prompt
+
+    goes_on = continues(request)
+    if facts.template is not None or family_of(facts) is not None:
+        return build_prompt(facts, request.messages, continue_final=goes_on)
+    text = session.format_prompt(request.messages, continue_final=goes_on)
+    return Prompt(text=text, source="an extension, or plain")
 
 
 async def prompt_facts(session: Session, place: Place, name: str) -> PromptFacts:

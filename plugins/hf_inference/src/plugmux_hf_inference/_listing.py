@@ -12,8 +12,7 @@ from typing import Any
 import msgspec
 
 from plugmux.errors import MalformedResponseError
-from plugmux.huggingface.tokens import ACCOUNT
-from plugmux.huggingface.upstreams import POLICIES
+from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
 from plugmux.models import Auth, Capability, Model, Pricing, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, DEFAULT_MODEL, aliases_of
 

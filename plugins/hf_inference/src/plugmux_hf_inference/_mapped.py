@@ -11,8 +11,7 @@ from typing import Any
 
 from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.images import IMAGE_OPTIONS
-from plugmux.huggingface.tokens import ACCOUNT
-from plugmux.huggingface.upstreams import POLICIES, ROUTED
+from plugmux.huggingface.upstreams import ACCOUNT, POLICIES, ROUTED
 from plugmux.models import Auth, Model, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, TEXT_OPTIONS, aliases_of
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+import anyio.to_thread
 import attrs
 from attrs import frozen
 
@@ -169,7 +171,8 @@ async def picture(request: Request, session: Session) -> AsyncGenerator[Event, N
         said = f"{name} cannot be sent to this model"
         yield Notice(code="option-ignored", option=name, message=said)
     yield ServedBy(model=model.id, upstream=model.upstream, request_id=request_id_of(answer.headers))
-    drawn = images.image_of(answer, prompt=request.prompt)
+    read = partial(images.image_of, answer, prompt=request.prompt)
+    drawn = await anyio.to_thread.run_sync(read)  # megabytes of base64
     if isinstance(drawn, str):
         drawn = await session.download(drawn, kind=MediaKind.IMAGE, own=[place.endpoints.router])
     yield drawn

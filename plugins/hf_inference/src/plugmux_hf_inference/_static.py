@@ -6,8 +6,7 @@ Short names must resolve to the model they name. A list ages: the router's own c
 from __future__ import annotations
 
 from plugmux.huggingface.images import IMAGE_OPTIONS
-from plugmux.huggingface.tokens import ACCOUNT
-from plugmux.huggingface.upstreams import POLICIES
+from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
 from plugmux.models import Auth, Model, Task
 
 __all__ = ["ALIASES", "CHAT_OPTIONS", "DEFAULT_MODEL", "STATIC_MODELS", "TEXT_OPTIONS", "aliases_of"]
