@@ -117,6 +117,16 @@ async def test_a_list_knows_who_sleeps_and_leaves_out_who_is_broken(
     assert [model.account for model in models] == ["zerogpu", "zerogpu", None, None]
 
 
+async def test_a_known_space_that_could_not_be_asked_is_listed_as_it_is_known(
+    server: FaultServer, script: Any, open_session: Open
+) -> None:
+    script.spaces = {KNOWN[0].space: RUNNING}
+    script.answers[f"/api/spaces/{KNOWN[1].space}"] = replies.json({}, status=500)
+    models = await plugin.get_models(open_session(hub_url=server.url), None)
+    assert ids(models) == [f"spaces/{KNOWN[0].space}", FLUX, f"spaces/{KNOWN[1].space}", KNOWN[1].model]
+    assert "hub_host" not in models[2].extra
+
+
 async def test_a_sleeping_space_is_not_woken_by_a_list(
     server: FaultServer, script: Any, open_session: Open
 ) -> None:

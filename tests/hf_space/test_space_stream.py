@@ -245,6 +245,32 @@ async def test_a_cancelled_caller_tells_the_app(
     assert len(sent(server, "/gradio_api/cancel")) == 1
 
 
+async def test_a_caller_who_leaves_before_the_job_has_a_number_takes_it_back_all_the_same(
+    server: FaultServer, script: Any, ask: Collect
+) -> None:
+    script.answers["/gradio_api/queue/join"] = [Hang()]
+    stream = await ask(server.url)
+
+    async def read() -> None:
+        async for _ in stream:
+            pass
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        await server.wait_for(3)  # after /config and /info
+        tasks.cancel_scope.cancel()
+    (join,) = sent(server, "/gradio_api/queue/join")
+    left = [r.path for r in server.requests if r.path.startswith("/gradio_api/queue/data")]
+    assert left == [f"/gradio_api/queue/data?session_hash={join['session_hash']}"]
+
+
+async def test_a_refused_job_is_not_taken_back(server: FaultServer, script: Any, collect: Collect) -> None:
+    script.answers["/gradio_api/queue/join"] = replies.json({"detail": "no"}, status=400)
+    with pytest.raises(InvalidRequestError):
+        await collect(server.url)
+    assert server.requests[-1].path.endswith("/queue/join")
+
+
 async def test_a_cancel_that_fails_does_not_hide_the_error(
     server: FaultServer, script: Any, says: Any, collect: Collect
 ) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from attrs import define, field
 
-from plugmux.errors import DeadlineError, MalformedResponseError, StreamCutError
+from plugmux.errors import DeadlineError, MalformedResponseError, ProviderError, StreamCutError
 from plugmux_hf_space import _wire
 from plugmux_hf_space._app import App, Endpoint
 from plugmux_hf_space._wire import Broken, Completed, Message, Other, Starts
@@ -48,6 +48,7 @@ class Job:
     queue_limit: float = 300.0
     run_limit: float = 600.0
     malformed: int = 0
+    _asked: bool = False
     _event_id: str = ""
     _over: bool = False
     _limit: str = "queue"
@@ -72,13 +73,14 @@ class Job:
 
     async def _join(self) -> None:
         body = _wire.join_body(self.data, self.endpoint.id, self.session_hash)
-        answer = await self.session.http.request(
-            "POST",
-            self.app.at("/queue/join"),
-            json=body,
-            headers={**_wire.HEADERS, **self.headers},
-            error=_wire.error_of,
-        )
+        self._asked = True
+        try:
+            answer = await self.session.http.request(
+                "POST", self.app.at("/queue/join"), json=body, headers=self._headers, error=_wire.error_of
+            )
+        except ProviderError as error:
+            self._over = error.status is not None  # refused: there is nothing to take back
+            raise
         body = answer.json()
         event_id = body.get("event_id") if isinstance(body, Mapping) else None
         if not isinstance(event_id, str):
@@ -86,10 +88,9 @@ class Job:
         self._event_id = event_id
 
     async def _followed(self) -> AsyncGenerator[Message, None]:
-        url = self.app.at(f"/queue/data?session_hash={self.session_hash}")
         self._allow("queue", self.queue_limit)
         async with self.session.http.events(
-            "GET", url, headers={**_wire.HEADERS, **self.headers}, error=_wire.error_of, lines=False
+            "GET", self._stream_url, headers=self._headers, error=_wire.error_of, lines=False
         ) as events:
             if events.content_type != "text/event-stream":
                 raise MalformedResponseError(f"the queue gave {events.content_type or 'nothing'}, no events")
@@ -152,9 +153,19 @@ class Job:
         )
 
     async def _cancel(self) -> None:
+        """Take the job back. One whose number was not heard yet goes when its session's stream is left."""
+        http = self.session.http.within(CANCEL_SECONDS)
         if self._event_id:
-            await self.session.http.within(CANCEL_SECONDS).request(
-                "POST",
-                self.app.at("/cancel"),
-                json=_wire.cancel_body(self.session_hash, self.endpoint.id, self._event_id),
-            )
+            body = _wire.cancel_body(self.session_hash, self.endpoint.id, self._event_id)
+            await http.request("POST", self.app.at("/cancel"), json=body, headers=self._headers)
+        elif self._asked:
+            async with http.events("GET", self._stream_url, headers=self._headers):
+                return
+
+    @property
+    def _stream_url(self) -> str:
+        return self.app.at(f"/queue/data?session_hash={self.session_hash}")
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {**_wire.HEADERS, **self.headers}

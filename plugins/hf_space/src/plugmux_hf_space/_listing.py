@@ -28,6 +28,9 @@ __all__ = ["Lister", "models_of"]
 APP_SECONDS = 2.0
 """A look-up has 3 s in all: an app that is slower is listed with all tasks and read when it is called."""
 
+LIST_SECONDS = 4.0
+"""The whole list has 5 s: a Space that takes longer is listed as it is known without asking."""
+
 UNREAD = "unread"
 """In `Model.extra`: the app could not be asked what it does."""
 
@@ -65,6 +68,8 @@ class Lister:
                 group.start_soon(_collect, name, job, found, problems)
         if problems and not any(found.values()):
             raise problems[0]
+        for model in static_models():
+            found.setdefault(model.extra["space"], [m for m in static_models() if m.extra == model.extra])
         return [model for name, _ in jobs for model in found.get(name, ())]
 
     async def named(self, wanted: str) -> Sequence[Model]:
@@ -217,7 +222,8 @@ def _place_job(lister: Lister, place: Place) -> Job:
 
 async def _collect(name: str, job: Job, found: dict[str, list[Model]], problems: list[PlugmuxError]) -> None:
     try:
-        found[name] = list(await job())
+        with anyio.move_on_after(LIST_SECONDS):
+            found[name] = list(await job())
     except ModelNotFoundError:
         found[name] = []
     except ProviderError as error:

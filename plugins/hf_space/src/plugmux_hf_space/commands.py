@@ -47,7 +47,8 @@ def space() -> None:
 def inspect(name: str, as_json: bool, endpoint: str | None, provider: str) -> None:
     """Show what an app can do: each endpoint's task and why, and what a call would send.
 
-    NAME is owner/name, an hf.space address or the address of any Gradio app. A sleeping Space is woken.
+    NAME is owner/name, an hf.space address or the address of any Gradio app. Asking wakes a sleeping
+    Space: ask again when it is up.
     """
     place = place_of(name) or (Place(space=found) if (found := space_of(name)) else None)
     if place is None:
