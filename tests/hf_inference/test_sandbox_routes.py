@@ -16,10 +16,22 @@ from plugmux.settings import Settings
 
 
 @pytest.fixture
-async def client(box, tmp_path) -> AsyncIterator[plugmux.AsyncClient]:
-    environ = {"PLUGMUX_HOME": str(tmp_path), "HF_HOME": str(tmp_path), **box.environment()}
-    environ["PLUGMUX_DISABLE"] = "hf-chat,hf-media,hf-space"
+def environ(box, tmp_path) -> dict[str, str]:
+    folders = {"PLUGMUX_HOME": str(tmp_path), "HF_HOME": str(tmp_path)}
+    return {**folders, **box.environment(), "PLUGMUX_DISABLE": "hf-chat,hf-media,hf-space"}
+
+
+@pytest.fixture
+async def client(environ) -> AsyncIterator[plugmux.AsyncClient]:
     async with plugmux.AsyncClient(settings=Settings.load(environ)) as client:
+        yield client
+
+
+@pytest.fixture
+async def own(box, environ) -> AsyncIterator[plugmux.AsyncClient]:
+    """A client that knows the sandbox as a server of one's own, called `local`."""
+    instances = {"PLUGMUX_INSTANCES": f"local=hf-inference@{box.url}/hf-inference/v1"}
+    async with plugmux.AsyncClient(settings=Settings.load(environ | instances)) as client:
         yield client
 
 
@@ -58,6 +70,43 @@ async def test_a_text_model_is_found_by_name_and_answers(client):
     done = await client.complete("sandbox/gpt2-like", "Once upon a time")
     assert "plugmux sandbox" in done.text
     assert done.upstream == "hf-inference"
+
+
+async def test_an_answer_in_one_piece_says_the_same(client):
+    streamed = await client.complete("sandbox/chat", "Hello")
+    whole = await client.complete("sandbox/chat", "Hello", extra_body={"stream": False})
+    assert (whole.text, whole.usage) == (streamed.text, streamed.usage)
+
+
+async def test_a_server_of_ones_own_answers_for_a_model_it_does_not_list(own):
+    done = await own.complete("local::my/model", "Hello")
+    assert (done.provider, done.model) == ("local", "my/model")
+    assert "plugmux sandbox" in done.text
+
+
+async def test_tgi_answers_a_flat_prompt_at_ones_own_server(box, own):
+    done = await own.complete("local::my/model", "Hello", task="text-generation", max_tokens=4)
+    assert (done.text, done.finish_reason) == ("This is the plugmux", "length")
+    assert box.requests[-1].path == "/hf-inference/generate_stream"
+
+
+async def test_a_text_is_gone_on_with(client, box):
+    begun = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "This is the"}]
+    done = await client.complete("sandbox/chat", begun, action="continue")
+    assert done.text.startswith(" plugmux sandbox, ")
+    await client.complete("sandbox/gpt2-like", "Once upon", action="continue")
+    assert box.requests[-1].json()["inputs"] == "Once upon"
+
+
+async def test_the_list_names_what_is_trending_on_the_hub(client):
+    listed = {model.id: model for model in await client.models(provider="hf-inference")}
+    assert listed["sandbox/gpt2-like"].upstream == "hf-inference"
+    assert listed["sandbox/vision"].inputs == {"image"}
+
+
+async def test_an_unknown_model_is_refused_with_names_near_it(client):
+    with pytest.raises(NoRouteError, match=r"Llama-3\.3-70B"):
+        await client.complete("llama-3.3-70c", "Hello")
 
 
 async def test_a_picture_is_drawn(client):
