@@ -238,7 +238,7 @@ async def test_a_cold_model_at_replicate_is_polled_until_the_time_is_up(shared: 
     service = box.Service([_answer(cold, box.CDN) for _ in range(10_000)])
     request = box.request_for(Task.TEXT_TO_IMAGE, "replicate", "a/b", "x")
     with pytest.raises(DeadlineError):
-        await box.play(service, request, limits=Limits(total=0.2), settings={"poll_seconds": 0.05})
+        await box.play(service, request, limits=Limits(total=1.0))
     assert service.sent[0].json() == {"input": {"prompt": "x"}}
     assert service.sent[1].url == f"{box.ROUTER}/replicate/v1/predictions/p2"
     last = service.sent[-1]

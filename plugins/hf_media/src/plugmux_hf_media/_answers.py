@@ -24,7 +24,7 @@ from plugmux.media import mime_type_of
 from plugmux.models import Task
 from plugmux.statuses import request_id_of, text_of
 from plugmux_hf_media._large import Long, parsed
-from plugmux_hf_media._results import an, kind_of
+from plugmux_hf_media._results import an, kind_of, transcript_of
 from plugmux_hf_media._routes import Queue, Route
 
 __all__ = ["State", "Ticket", "error_at_upstream", "failure_of", "state_of", "ticket_of"]
@@ -91,7 +91,9 @@ def state_of(route: Route, response: Response) -> State:
         why = "the provider's safety check blanked the picture"
         return State(word=word, failure=why, refused=True)
     if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
-        return State(word=word, transcript=_first_of(body, route.results), **_progress(body))
+        found_text = _first_of(body, route.results)
+        known = transcript_of(found_text) != (None, None)
+        return State(word=word, transcript=found_text if known else None, **_progress(body))
     found = next((leaves for path in route.results if (leaves := _leaves(_at(body, path)))), ())
     return State(word=word, results=found, prompt=_prompt_of(body), **_progress(body))
 
@@ -135,7 +137,7 @@ def failure_of(route: Route, state: State, response: Response) -> ProviderError:
         return ServerError(f"the job failed: {state.failure}", retryable=False, **facts)
     if said := _complaint(response):
         kind = ContentFilterError if _is_refusal(said) else type(error_of_event({"error": said}))
-        return kind(said, **facts)
+        return kind(said, retryable=False, **facts)
     what = "transcript" if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION else kind_of(route.task).value
     return MalformedResponseError(f"an answer without {an(what)}: {_excerpt(response)}", **facts)
 

@@ -1,56 +1,39 @@
-"""One attempt: submit, follow the queue, fetch what came out.
-
-Base64 and JSON of more than a few hundred kilobytes are made and read in a worker thread, so that one large
-picture holds up nobody else's stream.
-"""
+"""One attempt: submit, follow the queue, fetch what came out."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
-import anyio
-import anyio.to_thread
-import attrs
 from attrs import define, field
 
 from plugmux.errors import (
     ConfigurationError,
-    ConnectionFailedError,
-    InvalidRequestError,
     ModelNotFoundError,
     ProviderError,
-    ServerError,
-    StreamCutError,
 )
-from plugmux.events import Event, Finish, Notice, Progress, ServedBy, Text
+from plugmux.events import Event, Finish, Notice, Progress, ServedBy
 from plugmux.http import Response, conceal
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
-from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment
-from plugmux.models import Task
 from plugmux.requests import Request
 from plugmux.session import Session
 from plugmux.statuses import request_id_of
-from plugmux_hf_media import _answers, _results, _wire
+from plugmux_hf_media import _answers, _wire
 from plugmux_hf_media._answers import State, Ticket
-from plugmux_hf_media._large import Long
+from plugmux_hf_media._fetch import Fetch, off_loop, pause
 from plugmux_hf_media._routes import Route, Wanted
 from plugmux_hf_media._table import PROVIDERS, route_of
 
 __all__ = ["run"]
 
-INLINE = 256 * 1024
-"""Bytes that are encoded or decoded on the spot."""
 POLL_GROWTH = 1.25
 POLL_MAX = 5.0
 POLL_FAILURES = 4
 """Failed questions in a row after which a job is given up. It may have been paid for: one is no reason."""
-DOWNLOAD_TRIES = 3
-MAX_INPUT = 64 * 1024 * 1024
-
-Result = TypeVar("Result")
+BUSY_MAX = 30.0
+"""Seconds to leave a provider alone that asks for it."""
 
 
 async def run(request: Request, session: Session) -> AsyncGenerator[Event, None]:
@@ -79,7 +62,7 @@ async def _events(request: Request, session: Session) -> AsyncGenerator[Event, N
         async with session.cleanup():
             await job.stop()
         raise
-    for outcome in await job.outcome():
+    for outcome in await job.fetch.outcome(job.state):
         yield outcome
     yield Finish()
 
@@ -92,6 +75,7 @@ class Job:
     session: Session
     route: Route
     endpoints: Endpoints
+    fetch: Fetch
     ignored: tuple[str, ...] = ()
     state: State = field(factory=State)
     _answer: Response | None = None
@@ -113,7 +97,8 @@ class Job:
             )
         endpoints = Endpoints.load(session.settings, session.environ)
         endpoints.require_online(endpoints.router)
-        return cls(request=request, session=session, route=route, endpoints=endpoints)
+        fetch = Fetch(session=session, route=route, own=endpoints.router)
+        return cls(request=request, session=session, route=route, endpoints=endpoints, fetch=fetch)
 
     @property
     def is_over(self) -> bool:
@@ -161,16 +146,16 @@ class Job:
     async def ask(self) -> None:
         """Wait a little and ask how the job is; once it is done, get its result. Raises a ProviderError."""
         assert self._ticket is not None  # `submit` has it, or the result
-        await self._pause(self._seconds)
+        await pause(self.session, self._seconds)
         self._seconds = min(self._seconds * POLL_GROWTH, max(POLL_MAX, self._seconds))
         try:
             await self._read(await self._send("GET", self._ticket.poll))
+            if self.state.is_done and not self.is_over:
+                await self._get_result(self._ticket)
         except ProviderError as error:
             await self._bear(error)
-            return
-        self._failures = 0
-        if self.state.is_done and not self.is_over:
-            await self._get_result(self._ticket)
+        else:
+            self._failures = 0
 
     async def stop(self) -> None:
         """Tell the provider to stop, where it can be told and has not ended by itself."""
@@ -181,37 +166,11 @@ class Job:
         http = self.session.http.within(2.0)  # the attempt's own time may be up
         await http.request(method, self._url(path), headers=self._headers(), error=_answers.error_at_upstream)
 
-    async def outcome(self) -> Sequence[Event]:
-        """What was made: pictures, a film, sound, or the text of a recognition."""
-        if self.request.task is Task.AUTOMATIC_SPEECH_RECOGNITION:
-            return await self._transcript()
-        state = self.state
-        if state.content is not None:
-            return [await off_loop(len(state.content), _media_of_bytes, state, self.route)]
-        return [await self._one(result, state.prompt) for result in state.results]
-
-    async def _transcript(self) -> list[Event]:
-        text, url = _results.transcript_of(self.state.transcript)
-        if url is not None:
-            text = (await self._download(url, MediaKind.AUDIO)).data.decode("utf-8", "replace")
-        if text is None:
-            assert self._answer is not None
-            raise _answers.failure_of(self.route, State(), self._answer)
-        if not text.strip():
-            return [Text(text=text), Notice(code="no-speech", message="no speech was recognised")]
-        return [Text(text=text)]
-
-    async def _one(self, result: str | Long, prompt: str | None) -> Media:
-        if isinstance(result, str) and "://" in result[:32]:
-            media = await self._download(result, _results.kind_of(self.route.task), prompt)
-            return _results.checked(media)
-        return await off_loop(len(result), _media_of_base64, result, self.route, prompt)
-
     async def _wanted(self) -> Wanted:
         model, options = self.request.model, self.request.options
         attachment: Attachment | None = getattr(options, self.route.reads) if self.route.reads else None
         if attachment is not None and attachment.data is None and self.route.needs_bytes:
-            attachment = await self._fetched(attachment)
+            attachment = await self.fetch.attachment(attachment)
         return Wanted(
             model=model.id,
             remote_id=model.remote_id,
@@ -221,17 +180,6 @@ class Job:
             weights=model.extra.get("lora"),
             hub=self.endpoints.hub,
         )
-
-    async def _fetched(self, attachment: Attachment) -> Attachment:
-        """The caller's picture or sound, for a provider that takes no URLs."""
-        kind = MediaKind.AUDIO if self.route.reads == "audio" else MediaKind.IMAGE
-        try:
-            media = await self.session.download(attachment.url or "", kind=kind, max_bytes=MAX_INPUT)
-        except ProviderError as error:
-            raise InvalidRequestError(
-                f"cannot fetch the {kind.value} to send: {error.message}", param=self.route.reads
-            ) from error
-        return attrs.evolve(attachment, data=media.data, mime_type=media.mime_type)
 
     async def _send(self, method: str, path: str, **more: Any) -> Response:
         more["headers"] = {**self._headers(), **more.get("headers", {})}
@@ -266,45 +214,12 @@ class Job:
         self._failures += 1
         if not error.retryable or self._failures >= POLL_FAILURES:
             raise error
-        await self._pause(error.retry_after or self._seconds)
-
-    async def _pause(self, seconds: float) -> None:
-        watch = self.session.watch
-        await anyio.sleep(min(seconds, watch.read_timeout("total") or seconds))
-        watch.check()
-
-    async def _download(self, url: str, kind: MediaKind, prompt: str | None = None) -> Media:
-        """The result from its address: what broke on the way is fetched again, not made again."""
-        own = (self.endpoints.router,)
-        for tries in range(1, DOWNLOAD_TRIES + 1):
-            try:
-                return await self.session.download(url, kind=kind, own=own, prompt=prompt)
-            except (ServerError, ConnectionFailedError, StreamCutError) as error:
-                if tries == DOWNLOAD_TRIES:
-                    error.retryable = False
-                    raise
-            await self._pause(min(self._seconds, 0.5) * tries)
-        raise AssertionError("unreachable")
+        await pause(self.session, min(error.retry_after or self._seconds, BUSY_MAX))
 
 
 def _ignored(option: str, route: Route) -> Notice:
     message = f"{route.provider} has no word for {option} in {route.task.value}"
     return Notice(code="option-ignored", option=option, message=message)
-
-
-def _media_of_bytes(state: State, route: Route) -> Media:
-    return _results.media_of(state.content or b"", route.task, label=state.label, prompt=state.prompt)
-
-
-def _media_of_base64(text: str | Long, route: Route, prompt: str | None) -> Media:
-    return _results.media_of_base64(text, route.task, prompt=prompt)
-
-
-async def off_loop(size: int, function: Callable[..., Result], *args: Any) -> Result:
-    """`function(*args)`, in a worker thread where `size` bytes are many."""
-    if size <= INLINE:
-        return function(*args)
-    return await anyio.to_thread.run_sync(function, *args)
 
 
 def poll_seconds(settings: Mapping[str, Any]) -> float | None:

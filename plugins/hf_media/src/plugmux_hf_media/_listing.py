@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import attrs
+
 from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.tokens import ACCOUNT
 from plugmux.models import Auth, Model, Task
@@ -27,16 +29,46 @@ ALIASES = {
 }
 """Short names that the one rule for short names does not give by itself."""
 
+DEFAULTS = frozenset(
+    {
+        "black-forest-labs/FLUX.1-dev",
+        "black-forest-labs/FLUX.2-klein-9B",
+        "Wan-AI/Wan2.2-TI2V-5B",
+        "hexgrad/Kokoro-82M",
+        "openai/whisper-large-v3",
+    }
+)
+"""What a task is done with when the caller names no model."""
+
 
 def models_of(model: HubModel, *, listed: bool = True) -> list[Model]:
-    """An entry for each upstream that serves the model live and in a way that the table knows."""
-    routes = ((served, route_of(served.upstream, served.task, served.remote_id)) for served in model.live)
-    return [_entry(model, served, route, listed) for served, route in routes if route is not None]
+    """An entry for each upstream that serves the model live and in a way that the table knows.
+
+    What an upstream does under one id is one entry with several tasks.
+    """
+    entries: dict[tuple[str, str], Model] = {}
+    for served in model.live:
+        route = route_of(served.upstream, served.task, served.remote_id)
+        if route is None:
+            continue
+        place = served.upstream, served.remote_id
+        entry = _entry(model, served, route, listed)
+        entries[place] = _both(entries[place], entry) if place in entries else entry
+    return list(entries.values())
+
+
+def _both(one: Model, other: Model) -> Model:
+    return attrs.evolve(
+        one,
+        tasks=(*one.tasks, *other.tasks),
+        inputs=one.inputs | other.inputs,
+        options=(one.options or frozenset()) | (other.options or frozenset()),
+    )
 
 
 def video_first(models: Iterable[Model]) -> list[Model]:
     """In the order of the table's tasks, the Hub's own order within each; no entry twice."""
-    unique = {(model.id, model.key, model.tasks): model for model in models}
+    unique = {(model.id, model.key): model for model in models}
     return sorted(unique.values(), key=lambda model: TASKS.index(model.tasks[0]))
 
 
@@ -53,6 +85,7 @@ def _entry(model: HubModel, served: Served, route: Route, listed: bool) -> Model
         account=ACCOUNT,
         gated=model.gated,
         aliases=ALIASES.get(model.id, ()),
+        default=model.id in DEFAULTS,
         listed=listed,
         extra=extra,
     )

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from attrs import frozen
 
-from plugmux.errors import InvalidRequestError
+from plugmux.errors import InvalidRequestError, Scope
 from plugmux.messages import Attachment
 from plugmux_hf_media._large import base64_of, spliced
 from plugmux_hf_media._routes import Form, Route, Slot, Wanted
@@ -60,9 +60,11 @@ def options_of(route: Route) -> frozenset[str]:
 
 def _check_inputs(route: Route, wanted: Wanted) -> None:
     if route.reads is not None and wanted.attachment is None:
-        raise InvalidRequestError(f"{route.task.value} needs {route.reads}=", param=route.reads)
+        message = f"{route.task.value} needs {route.reads}="
+        raise InvalidRequestError(message, param=route.reads, scope=Scope.REQUEST)
     if route.reads is None and not wanted.prompt.strip():
-        raise InvalidRequestError(f"{route.task.value} needs a prompt", param="messages")
+        message = f"{route.task.value} needs a prompt"
+        raise InvalidRequestError(message, param="messages", scope=Scope.REQUEST)
 
 
 def _shared(route: Route, wanted: Wanted) -> Submission:
