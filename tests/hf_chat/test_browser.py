@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -114,6 +115,30 @@ def gone(lock: Path) -> None:
     while lock.is_symlink():
         assert time.monotonic() < until, "the browser is still open"
         time.sleep(0.05)
+
+
+async def test_a_program_that_is_no_browser_is_a_typed_error(
+    chromium: str, new_session: Callable[..., Session]
+) -> None:
+    session = new_session("http://127.0.0.1:9", browser_path="/bin/false")
+    with pytest.raises(ConfigurationError, match="does not start"):
+        await log_in(session, "http://127.0.0.1:9", lambda _: None, headless=True)
+
+
+async def test_a_site_that_is_not_there_is_a_typed_error(
+    chromium: str, new_session: Callable[..., Session]
+) -> None:
+    session = new_session("http://127.0.0.1:9", browser_path=chromium)
+    with pytest.raises(AuthenticationError):
+        await log_in(session, "http://127.0.0.1:9", lambda _: None, headless=True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere there is always a display")
+async def test_without_a_display_another_way_is_named(new_session: Callable[..., Session]) -> None:
+    session = new_session("http://127.0.0.1:9")
+    session.environ = {}
+    with pytest.raises(ConfigurationError, match="no display"):
+        await log_in(session, "http://127.0.0.1:9", lambda _: None)
 
 
 async def test_a_browser_that_is_not_there_is_a_typed_error(

@@ -6,13 +6,14 @@ thread, on asyncio as on trio, with its own sandbox on unless we are root, where
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,13 +61,15 @@ async def log_in(
 
     Raises ConfigurationError if no browser can be opened, AuthenticationError if nobody logged in.
     """
+    if not headless:
+        _demand_display(session.environ)
     home = session.home
     path = session.settings.get("browser_path")
     visit = _Visit(
         base_url=base_url,
         program=installed_chromium(str(path) if path else None),
         profile=home / PROFILE,
-        headless=headless or not _checked_display(headless),
+        headless=headless,
         until=time.monotonic() + seconds,
     )
     echo(f"A browser window opens at {base_url}: log in there, this goes on by itself.")
@@ -99,16 +102,14 @@ def _file(home: Path, base_url: str) -> Path:
     return home / FOLDER / f"{urlsplit(base_url).hostname}.json"
 
 
-def _checked_display(headless: bool) -> bool:
-    """Whether a window can be shown. Raises ConfigurationError if one is wanted and cannot."""
-    if headless or not sys.platform.startswith("linux"):
-        return True
-    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+def _demand_display(environ: Mapping[str, str]) -> None:
+    """Raise ConfigurationError if no window can be shown."""
+    shown = environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")
+    if sys.platform.startswith("linux") and not shown:
         raise ConfigurationError(
             "there is no display to open a browser on: log in on another machine and copy the file "
             f"from its folder {FOLDER}, or export the site's cookies from a browser"
         )
-    return True
 
 
 def _visit(visit: _Visit) -> list[Cookie]:
@@ -120,22 +121,33 @@ def _visit(visit: _Visit) -> list[Cookie]:
     except ImportError as error:
         raise ConfigurationError("the login needs `pip install 'plugmux-hf-chat[login]'`") from error
     visit.profile.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        with sync_playwright() as playwright:
-            context = playwright.chromium.launch_persistent_context(
-                str(visit.profile),
-                executable_path=visit.program,
-                headless=visit.headless,
-                chromium_sandbox=not _is_root(),
-                no_viewport=True,
-            )
-            try:
-                return _watched(visit, context)
-            finally:
+    with sync_playwright() as playwright:
+        try:
+            context = _opened(visit, playwright)
+        except Error as error:
+            raise ConfigurationError(f"{visit.program} does not start: {_said(error)}") from error
+        try:
+            return _watched(visit, context)
+        except Error as error:
+            said = f"the browser was closed before the login was done: {_said(error)}"
+            raise AuthenticationError(said) from error
+        finally:
+            with contextlib.suppress(Error):
                 context.close()
-    except Error as error:
-        said = error.message.splitlines()[0][:200]
-        raise AuthenticationError(f"the browser was closed before the login was done: {said}") from error
+
+
+def _opened(visit: _Visit, playwright: Any) -> Any:
+    return playwright.chromium.launch_persistent_context(
+        str(visit.profile),
+        executable_path=visit.program,
+        headless=visit.headless,
+        chromium_sandbox=not _is_root(),
+        no_viewport=True,
+    )
+
+
+def _said(error: Any) -> str:
+    return str(error.message).splitlines()[0][:200]
 
 
 def _watched(visit: _Visit, context: Any) -> list[Cookie]:
