@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugmux.huggingface.hub import model_of
-from plugmux.models import Task
+from plugmux.models import Capability, Task
 from plugmux_hf_inference._mapped import models_of
 
 
@@ -31,6 +31,11 @@ def test_a_text_model_of_hugging_faces_own_goes_by_raw_generation():
         (Task.TEXT_GENERATION,),
     )
     assert model.extra == {"road": "text", "hub_id": "org/model"}
+
+
+def test_a_flat_prompt_can_be_gone_on_with_and_takes_no_tools():
+    (model,) = models_of(found("text-generation", "hf-inference"))
+    assert (model.can(Capability.PREFILL), model.can(Capability.TOOLS)) == (True, False)
 
 
 def test_a_text_model_elsewhere_goes_by_text_completions():

@@ -120,6 +120,13 @@ async def test_an_error_answer_is_typed_and_free_of_the_token(new_session, new_r
     assert "secret-token-9" not in f"{caught.value} {caught.value.body}"
 
 
+async def test_a_refusal_at_ones_own_server_says_whose_token_is_missing(collect):
+    network = Network(httpx.Response(401, json={"error": {"message": "no key"}}))
+    with pytest.raises(AuthenticationError) as caught:
+        await collect(network, "Hello", settings=OWN)
+    assert "HF_TOKEN is not sent there" in caught.value.remedy
+
+
 async def test_a_refused_field_is_left_out_and_the_request_sent_again(collect, event_stream, chunk):
     refusal = httpx.Response(400, json={"error": "unknown field stream_options"})
     network = Network(refusal, event_stream(chunk(content="Hi"), chunk("stop")))

@@ -16,7 +16,7 @@ from plugmux.huggingface.failures import error_of
 from plugmux.models import Auth, Model, Task
 from plugmux_hf_inference import _listing, _mapped
 from plugmux_hf_inference._facts import ask_facts
-from plugmux_hf_inference._places import Place, place_of, server_info
+from plugmux_hf_inference._places import Place, error_reader, place_of, server_info
 from plugmux_hf_inference._static import ALIASES, CHAT_OPTIONS
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ async def _own(session: Session, place: Place) -> list[Model]:
     """
     named = [_unlisted(name) for name in _names(session.settings.get("models"))]
     try:
-        answer = await session.http.request("GET", place.models_url(), error=error_of)
+        reader = error_reader(session, place)
+        answer = await session.http.request("GET", place.models_url(), error=reader)
         listed = _listing.own_models(answer.content)
     except ProviderError:
         if named:

@@ -13,7 +13,7 @@ from plugmux.credentials import Credential
 from plugmux.decoding import EventStreamDecoder
 from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.events import Event, FinishReason
-from plugmux.http import EventSource, Http, Response, conceal
+from plugmux.http import ErrorReader, EventSource, Http, Response, conceal
 from plugmux.huggingface.failures import error_of
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference._wire import Sending
@@ -49,6 +49,7 @@ class Exchange:
     decoder: Callable[[EventSource, Sending], Decoder]
     mend: Callable[[Sending, ProviderError], Sending | None]
     shorten: Callable[[ProviderError], Awaitable[Sending | None]]
+    error: ErrorReader = error_of
     credential: Credential | None = None
 
     async def run(self, sending: Sending) -> AsyncGenerator[Event, None]:
@@ -80,7 +81,7 @@ class Exchange:
 
     async def _once(self, sending: Sending) -> AsyncGenerator[Event, None]:
         async with self.http.events(
-            "POST", self.url, json=sending.body, headers=sending.headers, error=error_of
+            "POST", self.url, json=sending.body, headers=sending.headers, error=self.error
         ) as source:
             decoder = self.decoder(source, sending)
             with _said_by(source, self.credential):

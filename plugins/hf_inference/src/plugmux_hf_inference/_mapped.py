@@ -12,7 +12,7 @@ from typing import Any
 from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.images import IMAGE_OPTIONS
 from plugmux.huggingface.upstreams import ACCOUNT, POLICIES, ROUTED
-from plugmux.models import Auth, Model, Task
+from plugmux.models import Auth, Capability, Model, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, TEXT_OPTIONS, aliases_of
 
 __all__ = ["COMPLETIONS", "DRAWING", "RAW", "models_of", "why_not"]
@@ -79,12 +79,17 @@ def _text(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:
             upstream=entry.upstream,
             tasks=(Task.TEXT_GENERATION,),
             options=TEXT_OPTIONS,
+            capabilities=_FLAT,
             auth=Auth.REQUIRED,
             account=ACCOUNT,
             gated=found.gated,
             aliases=aliases_of(found.id),
             extra={"road": "text" if entry.upstream == RAW else "completions", "hub_id": found.id},
         )
+
+
+_FLAT = {Capability.PREFILL: True, Capability.TOOLS: False, Capability.VISION: False}
+"""What a flat prompt can do: be gone on with, and nothing that needs messages."""
 
 
 def _pictures(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:

@@ -10,15 +10,16 @@ import anyio
 from attrs import frozen
 
 from plugmux.credentials import Credential, origin_of
-from plugmux.errors import ConfigurationError, ProviderError
+from plugmux.errors import AuthenticationError, ConfigurationError, ProviderError
 from plugmux.huggingface import tokens
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
 from plugmux.huggingface.failures import error_of
 
 if TYPE_CHECKING:
+    from plugmux.http import ErrorReader, Response
     from plugmux.session import Session
 
-__all__ = ["Place", "credential_of", "is_own", "place_of", "server_info", "speaks_tgi"]
+__all__ = ["Place", "credential_of", "error_reader", "is_own", "place_of", "server_info", "speaks_tgi"]
 
 INFO_SECONDS = 3600.0
 INFO_LIMIT = 2.0
@@ -61,6 +62,22 @@ def place_of(session: Session) -> Place:
 def is_own(session: Session) -> bool:
     """Whether the provider is configured for a server of the user's own."""
     return bool(_base_url(session.settings))
+
+
+def error_reader(session: Session, place: Place) -> ErrorReader:
+    """Reads an error answer. At a server of one's own the remedy for a missing token is another one."""
+    if not place.is_own:
+        return error_of
+
+    def read(response: Response) -> ProviderError:
+        error = error_of(response)
+        if isinstance(error, AuthenticationError):
+            error.remedy = (
+                f"give the provider {session.provider} a token in its settings; HF_TOKEN is not sent there"
+            )
+        return error
+
+    return read
 
 
 async def server_info(session: Session, place: Place) -> Mapping[str, Any]:

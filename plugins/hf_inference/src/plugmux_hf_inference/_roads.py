@@ -26,7 +26,7 @@ from plugmux_hf_inference._completions import completion_sending
 from plugmux_hf_inference._exchange import Decoder, Exchange
 from plugmux_hf_inference._flat import continues, flat_prompt, is_bare
 from plugmux_hf_inference._mapped import COMPLETIONS, RAW
-from plugmux_hf_inference._places import Place, is_own, place_of, speaks_tgi
+from plugmux_hf_inference._places import Place, error_reader, is_own, place_of, speaks_tgi
 from plugmux_hf_inference._window import fitting, refitted
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ async def chat(request: Request, session: Session) -> AsyncGenerator[Event, None
         decoder=lambda source, _: ChatDecoder(source.headers),
         mend=_wire.mend,
         shorten=_shortener(request, encode),
+        error=error_reader(session, place),
         credential=session.credential,
     )
     async with aclosing(exchange.run(await encode(request, notices))) as events:
@@ -97,6 +98,7 @@ async def text(request: Request, session: Session) -> AsyncGenerator[Event, None
         decoder=decoder,
         mend=_textgen.mend if route.is_tgi else _wire.mend,
         shorten=_shortener(request, encode),
+        error=error_reader(session, place),
         credential=session.credential,
     )
     async with aclosing(exchange.run(await encode(request, notices))) as events:
