@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,35 +21,23 @@ from plugmux.testing.replies import Hang
 __all__ = ["CancelContract"]
 
 AT_ONCE = 0.1
+ROUNDS = 3
 TOLD_SECONDS = 2.5
 CLOSE_SECONDS = 3.0
 
 
 class CancelContract(Bench):
     async def test_break_closes_the_socket_at_once(self) -> None:
-        async with self.stage(self.part(Hang())) as stage:
-            async with stage.asking() as stream:
-                await _first_sign(stage, stream)
-                started = time.monotonic()
-            await _demand_left(stage, started, "break")
+        await self._demand_at_once(self.part(Hang()), _break, "break")
 
     async def test_an_error_in_the_callers_loop_closes_the_socket_at_once(self) -> None:
-        async with self.stage(self.part(Hang())) as stage:
-            try:
-                async with stage.asking() as stream:
-                    await _first_sign(stage, stream)
-                    started = time.monotonic()
-                    raise _CallersError
-            except _CallersError:
-                await _demand_left(stage, started, "an error in the caller's loop")
+        await self._demand_at_once(self.part(Hang()), _fail, "an error in the caller's loop")
 
     async def test_cancel_in_the_middle_closes_the_socket_at_once(self) -> None:
-        async with self.stage(self.part(Hang())) as stage:
-            await self._cancel(stage)
+        await self._demand_at_once(self.part(Hang()), _cancel, "cancel")
 
     async def test_cancel_before_any_answer_closes_the_socket_at_once(self) -> None:
-        async with self.stage(replies.no_answer()) as stage:
-            await self._cancel(stage)
+        await self._demand_at_once(replies.no_answer(), _cancel, "cancel")
 
     async def test_cancel_is_never_swallowed(self) -> None:
         async with self.stage(self.part(Hang())) as stage:
@@ -108,24 +96,18 @@ class CancelContract(Bench):
         grown = {name: f"{before[name]} → {after[name]}" for name in after if after[name] > before[name] + 1}
         demand(not grown, f"three answers left something behind: {grown}")
 
-    async def _cancel(self, stage: Stage) -> None:
-        """Cancel a stream that waits, and see that it lets go at once."""
-
-        async def ask() -> None:
-            async with stage.asking() as stream:
-                async for _ in stream:
-                    seen.set()
-
-        seen = anyio.Event()
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            await _main_request(stage)
-            with anyio.move_on_after(0.2):
-                await seen.wait()
-            await anyio.sleep(0.02)
-            started = time.monotonic()
-            tasks.cancel_scope.cancel()
-        await _demand_left(stage, started, "cancel")
+    async def _demand_at_once(
+        self, reply: replies.Reply, leave: Callable[[Stage], Awaitable[float]], what: str
+    ) -> None:
+        """Late only if it was late in every round: a busy machine is late by itself now and then."""
+        late = []
+        for _ in range(ROUNDS):
+            async with self.stage(reply) as stage:
+                started = await leave(stage)
+                late.append(await stage.all_left() - started)
+            if late[-1] < AT_ONCE:
+                return
+        demand(False, f"the socket was closed {min(late):.2f} s after {what}; {AT_ONCE:g} s are allowed")
 
     async def _demand_told(self, stage: Stage, what: str) -> None:
         requests = stage.server.requests
@@ -137,9 +119,42 @@ class _CallersError(Exception):
     pass
 
 
-async def _break(stage: Stage) -> None:
+async def _break(stage: Stage) -> float:
+    """Leave a stream in its middle. Gives the moment of leaving, as the other two do."""
     async with stage.asking() as stream:
         await _first_sign(stage, stream)
+        return time.monotonic()
+
+
+async def _fail(stage: Stage) -> float:
+    """Leave a stream by an error in the caller's own code."""
+    try:
+        async with stage.asking() as stream:
+            await _first_sign(stage, stream)
+            started = time.monotonic()
+            raise _CallersError
+    except _CallersError:
+        return started
+
+
+async def _cancel(stage: Stage) -> float:
+    """Cancel a stream that waits for the service."""
+
+    async def ask() -> None:
+        async with stage.asking() as stream:
+            async for _ in stream:
+                seen.set()
+
+    seen = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        await _main_request(stage)
+        with anyio.move_on_after(0.2):
+            await seen.wait()
+        await anyio.sleep(0.02)
+        started = time.monotonic()
+        tasks.cancel_scope.cancel()
+    return started
 
 
 async def _complete(stage: Stage) -> None:
@@ -156,11 +171,6 @@ async def _first_sign(stage: Stage, stream: object) -> None:
 
 async def _main_request(stage: Stage) -> None:
     demand(await until(lambda: stage.main_requests), "the service was never asked")
-
-
-async def _demand_left(stage: Stage, started: float, what: str) -> None:
-    late = await stage.all_left() - started
-    demand(late < AT_ONCE, f"the socket was closed {late:.2f} s after {what}; 0.1 s are allowed")
 
 
 async def _held(stage: Stage) -> dict[str, int]:
