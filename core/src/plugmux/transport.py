@@ -327,7 +327,7 @@ def _send_error(error: Exception, watch: Stopwatch) -> ProviderError:
 def _connection_error(error: Exception) -> ConnectionFailedError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError):
-            return ConnectionFailedError(f"TLS failed: {cause.reason or cause}", kind="tls")
+            return ConnectionFailedError(f"TLS failed: {getattr(cause, 'reason', None) or cause}", kind="tls")
         if isinstance(cause, socket.gaierror):
             return ConnectionFailedError(f"the host name is not known: {cause.strerror}", kind="dns")
         if isinstance(cause, ConnectionRefusedError):
