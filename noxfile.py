@@ -27,7 +27,7 @@ GRADIO4 = ["gradio==4.44.1", "--exclude-newer", "2024-10-01"]  # with newer depe
 HUB = ["huggingface_hub==2.4.0"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
-TESTS = ["tests", "--ignore=tests/packaging"]
+TESTS = ["tests", "--ignore=tests/packaging", "--durations=10"]
 
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
