@@ -24,7 +24,7 @@ from plugmux_hf_space import plugin
 from plugmux_hf_space._hub import facts_of, obstacle
 from plugmux_hf_space._known import KNOWN, static_models
 from plugmux_hf_space._settings import SpaceSettings
-from plugmux_hf_space._stream import place_of_model
+from plugmux_hf_space._waking import place_of_model
 
 RUNNING = {"runtime": {"stage": "RUNNING"}}
 SLEEPING = {"runtime": {"stage": "SLEEPING"}}

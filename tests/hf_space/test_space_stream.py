@@ -25,6 +25,7 @@ from plugmux.events import (
     Notice,
     Preview,
     Progress,
+    Reasoning,
     Reset,
     Text,
 )
@@ -534,6 +535,24 @@ async def test_rules_without_a_place_of_their_own_come_first(
     await collect(server.url, [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hi"}])
     (join,) = sent(server, "/gradio_api/queue/join")
     assert join["data"][0] == "Be kind.\n\nHi"
+
+
+async def test_what_an_assistant_thinks_is_reasoning_and_not_its_answer(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.inputs = [("textbox", "message", {}), ("chatbot", "history", {"value": []})]
+    script.outputs = [("chatbot", "history", {})]
+    thought = {"role": "assistant", "content": "Hm", "metadata": {"title": "Thinking"}}
+    asked = {"role": "user", "content": "Who?"}
+    script.messages = [
+        says.generating([asked, thought]),
+        says.generating([["append", [1, "content"], "m"]]),
+        says.done([asked, {**thought, "content": "Hmm"}, {"role": "assistant", "content": "Me"}]),
+        says.close,
+    ]
+    events = await collect(server.url, "Who?")
+    assert [e.text for e in kinds(events, Reasoning)] == ["Hm", "m"]
+    assert words(events) == "Me"
 
 
 async def test_a_chatbot_takes_the_history_with_the_request(

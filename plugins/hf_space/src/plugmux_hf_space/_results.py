@@ -9,12 +9,12 @@ from typing import Any
 from attrs import define, field, frozen
 
 from plugmux.errors import MalformedResponseError
-from plugmux.events import Event, Notice, Reset, Text
+from plugmux.events import Event, Notice, Reasoning, Reset, Text
 from plugmux.media import MediaKind
 from plugmux_hf_space._diffs import BrokenDiffError, apply_edits
 from plugmux_hf_space._tasks import Verdict
 
-__all__ = ["FileData", "Growing", "Replay", "files_of", "media_kind", "remarks", "text_of"]
+__all__ = ["FileData", "Growing", "Replay", "files_of", "media_kind", "remarks", "text_of", "thought_of"]
 
 MAX_TEXT = 16 * 1024 * 1024
 
@@ -77,7 +77,7 @@ def _file(value: Any) -> FileData:
     )
 
 
-def text_of(value: object, kind: str) -> str:
+def text_of(value: Any, kind: str) -> str:
     """The text of an answer. A Chatbot's is that of the assistant's messages behind the last user's."""
     if kind == "chatbot":
         return _of_chat(value)
@@ -90,10 +90,10 @@ def text_of(value: object, kind: str) -> str:
             return text
         case {"text": str() as text}:
             return text
-        case {"content": str() | list() as content}:
-            return _of_content(content)
+        case {"content": str() | list()}:
+            return _joined([value])
         case list() if value and all(isinstance(item, Mapping) and "content" in item for item in value):
-            return "".join(_of_content(item["content"]) for item in value)
+            return _joined(value)
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError as error:
@@ -104,12 +104,33 @@ def _of_chat(value: object) -> str:
     rows = value if isinstance(value, list) else []
     if rows and isinstance(rows[-1], list):  # tuples: [[user, assistant], …], up to gradio 5
         return _of_content(rows[-1][1]) if len(rows[-1]) > 1 else ""
-    said: list[str] = []
+    return _joined(_last_turn(rows))
+
+
+def thought_of(value: object) -> str:
+    """What a chat's assistant thinks aloud: messages whose metadata has a title (documented by gradio)."""
+    rows = value if isinstance(value, list) else [value]
+    return "\n".join(_of_content(row.get("content")) for row in _last_turn(rows) if _is_thought(row))
+
+
+def _last_turn(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
+    """The assistant's messages behind the last user's."""
+    turn: list[Mapping[str, Any]] = []
     for row in reversed(rows):
-        if not isinstance(row, Mapping) or row.get("role") != "assistant":
+        if not isinstance(row, Mapping) or row.get("role", "assistant") != "assistant":
             break
-        said.append(_of_content(row.get("content")))
-    return "\n".join(reversed(said))
+        turn.insert(0, row)
+    return turn
+
+
+def _joined(messages: Sequence[Mapping[str, Any]]) -> str:
+    said = (_of_content(message.get("content")) for message in messages if not _is_thought(message))
+    return "\n".join(filter(None, said))
+
+
+def _is_thought(message: Mapping[str, Any]) -> bool:
+    metadata = message.get("metadata")
+    return isinstance(metadata, Mapping) and bool(metadata.get("title"))
 
 
 def _of_content(content: object, *, depth: int = 8) -> str:
@@ -175,6 +196,14 @@ class Growing:
     """A text that is sent whole each time. `feed` gives what is new, or takes back what was said."""
 
     said: str = field(default="")
+
+    thought: str = field(default="")
+
+    def think(self, text: str) -> list[Event]:
+        """What is new of a thought. One that was changed is not said again."""
+        thought, self.thought = self.thought, text
+        new = text.removeprefix(thought) if text.startswith(thought) else ""
+        return [Reasoning(text=new)] if new else []
 
     def feed(self, text: str) -> list[Event]:
         """Events that turn what was said into `text`. Raises MalformedResponseError for an endless one."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError, ServerError
 from plugmux.events import (
@@ -25,22 +25,29 @@ from plugmux_hf_space._binding import Given, bind
 from plugmux_hf_space._chat import Chat, prepare
 from plugmux_hf_space._files import download, given_images, upload
 from plugmux_hf_space._job import Job
-from plugmux_hf_space._known import KNOWN
 from plugmux_hf_space._listing import UNREAD
-from plugmux_hf_space._places import Place, place_of, space_of
-from plugmux_hf_space._results import FileData, Growing, Replay, files_of, media_kind, remarks, text_of
+from plugmux_hf_space._places import Place
+from plugmux_hf_space._results import (
+    FileData,
+    Growing,
+    Replay,
+    files_of,
+    media_kind,
+    remarks,
+    text_of,
+    thought_of,
+)
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
-from plugmux_hf_space._tasks import Verdict, judge, pick
-from plugmux_hf_space._waking import wake
+from plugmux_hf_space._tasks import History, Verdict, judge, pick
+from plugmux_hf_space._waking import place_of_model, wake
 from plugmux_hf_space._wire import Broken, Completed, Estimation, Generating, Log, Message, Report, Starts
 
 if TYPE_CHECKING:
-    from plugmux.models import Model
     from plugmux.requests import Request
     from plugmux.session import Session
 
-__all__ = ["place_of_model", "stream"]
+__all__ = ["stream"]
 
 SIGNATURE_SECONDS = 90 * 24 * 3600.0
 MAX_FILES = 64
@@ -67,27 +74,6 @@ async def stream(request: Request, session: Session) -> AsyncGenerator[Event, No
     except ProviderError:
         (await open_shelf(session)).forget(app)  # it may have changed: the next attempt reads it anew
         raise
-
-
-def place_of_model(model: Model, settings: SpaceSettings) -> Place:
-    """Where a model of the map is; names that were never looked up are taken at their word."""
-    endpoint = model.id.partition("#")[2] or None
-    known = next((k for k in KNOWN if k.model == model.id), None)
-    space = model.extra.get("space") or (known.space if known else None)
-    url = model.extra.get("url") or None
-    if space or url:
-        return Place(space=space, url=url, endpoint=endpoint)
-    if settings.base is not None:
-        plain = None if place_of(model.id) or space_of(model.id) else model.id.strip("/#")
-        return evolve(settings.base, endpoint=endpoint or plain or settings.base.endpoint)
-    found = place_of(model.id) or (Place(space=s) if (s := space_of(model.id)) else None)
-    if found is None:
-        raise InvalidRequestError(
-            f"{model.id!r} names neither a Space nor an address",
-            param="model",
-            remedy="write spaces/owner/name",
-        )
-    return found
 
 
 def _changed(session: Session, place: Place, app: App) -> Notice | None:
@@ -230,7 +216,7 @@ class Answer:
             return []
         kind = media_kind(verdict)
         if kind is None:
-            return self._growing.feed(text_of(values[place], verdict.answer_kind))
+            return self._spoken(values[place], verdict)
         files = files_of(values[place])
         now = anyio.current_time()
         if not files or files[0].is_stream or self.settings.preview_gap < 0 or now < self._next_preview:
@@ -243,13 +229,17 @@ class Answer:
         self._next_preview = anyio.current_time() + self.settings.preview_gap
         return [Preview(media=preview)]
 
+    def _spoken(self, value: Any, verdict: Verdict) -> list[Event]:
+        thoughts = self._growing.think(thought_of(value)) if verdict.history is not History.NONE else []
+        return [*thoughts, *self._growing.feed(text_of(value, verdict.answer_kind))]
+
     async def _result(self, verdict: Verdict, data: Sequence[Any]) -> list[Event]:
         place = verdict.answer[0]
         if len(data) <= place:
             raise InvalidRequestError("the app's result does not fit its own description", code="schema")
         kind = media_kind(verdict)
         if kind is None:
-            return self._growing.feed(text_of(data[place], verdict.answer_kind))
+            return self._spoken(data[place], verdict)
         files = files_of(data[place])
         if verdict.answer_kind == "imageslider":
             files = files[-1:]  # before and after

@@ -1,4 +1,4 @@
-"""Getting at an app that may have to be woken first."""
+"""Getting at an app: where it is, and waking it if it sleeps."""
 
 from __future__ import annotations
 
@@ -8,23 +8,46 @@ from typing import TYPE_CHECKING
 import anyio
 from attrs import evolve
 
-from plugmux.errors import DeadlineError, ModelNotFoundError, ProviderError, ServerError
+from plugmux.errors import DeadlineError, InvalidRequestError, ModelNotFoundError, ProviderError, ServerError
 from plugmux.events import Event, Progress
 from plugmux.huggingface.endpoints import Endpoints
 from plugmux_hf_space._app import App
 from plugmux_hf_space._hub import SpaceFacts, get_space, obstacle
-from plugmux_hf_space._places import Place, space_address
+from plugmux_hf_space._known import KNOWN
+from plugmux_hf_space._places import Place, place_of, space_address, space_of
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
 
 if TYPE_CHECKING:
+    from plugmux.models import Model
     from plugmux.requests import Request
     from plugmux.session import Session
 
-__all__ = ["wake"]
+__all__ = ["place_of_model", "wake"]
 
 CHAT_SECONDS = 30.0
 """How old a description may be when a chat goes on: an app that was started anew has forgotten it."""
+
+
+def place_of_model(model: Model, settings: SpaceSettings) -> Place:
+    """Where a model of the map is; names that were never looked up are taken at their word."""
+    endpoint = model.id.partition("#")[2] or None
+    known = next((k for k in KNOWN if k.model == model.id), None)
+    space = model.extra.get("space") or (known.space if known else None)
+    url = model.extra.get("url") or None
+    if space or url:
+        return Place(space=space, url=url, endpoint=endpoint)
+    if settings.base is not None:
+        plain = None if place_of(model.id) or space_of(model.id) else model.id.strip("/#")
+        return evolve(settings.base, endpoint=endpoint or plain or settings.base.endpoint)
+    found = place_of(model.id) or (Place(space=s) if (s := space_of(model.id)) else None)
+    if found is None:
+        raise InvalidRequestError(
+            f"{model.id!r} names neither a Space nor an address",
+            param="model",
+            remedy="write spaces/owner/name",
+        )
+    return found
 
 
 async def wake(
