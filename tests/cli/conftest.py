@@ -37,6 +37,7 @@ MODELS = [
     {"id": "filtered"},
     {"id": "quiet"},
     {"id": "painter", "tasks": ["text-to-image", "image-to-image"]},
+    {"id": "moody", "tasks": ["text-to-image"]},
     {"id": "director", "tasks": ["text-to-video"]},
     {"id": "voice", "tasks": ["text-to-speech"]},
     {"id": "scribe", "tasks": ["automatic-speech-recognition"]},
@@ -106,7 +107,7 @@ class AcmeServer:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 owner.requests.append(body)
                 owner.tokens.append(self.headers.get("authorization"))
-                if body["model"] == "down":
+                if body["model"] == "down" or (body["model"] == "moody" and len(owner.requests) == 2):
                     self._send(500, b'{"error": "out of order"}', "application/json")
                 elif self.path.endswith("/jobs"):
                     lines = [f"{json.dumps(line)}\n" for line in _job_script(body["model"])]

@@ -107,6 +107,18 @@ def test_why_explains_a_failure_too(acme, run) -> None:
     assert "(down): failed" in run("chat", "-m", "down", stdin="Hi\n/why\n").stderr
 
 
+def test_why_explains_that_nobody_could_be_asked(acme, run) -> None:
+    assert run("chat", "-m", "plian", stdin="Hi\n/why\n").stderr.count("did you mean: plain?") == 2
+
+
+def test_a_damaged_chat_is_set_aside_and_a_new_one_begins(acme, run, home: Path) -> None:
+    home.mkdir()
+    (home / "last-chat.json").write_text("[]")
+    done = run("chat", "-c", "-m", "plain", stdin="Hi\n")
+    assert done.stdout == "Hello world\n"
+    assert "set aside" in done.stderr
+
+
 def test_an_unknown_model_is_refused_and_the_old_one_stays(acme, run) -> None:
     done = run("chat", "-m", "acme/parrot", stdin="/model plian\n/model\nHi\n")
     assert done.stdout == "Hi\n"

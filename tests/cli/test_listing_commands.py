@@ -29,7 +29,7 @@ def test_models_are_listed_in_plain_columns(acme, run) -> None:
 
 def test_models_can_be_asked_for_by_task(acme, run) -> None:
     found = objects(run("models", "--task", "text-to-image", "--json").stdout)
-    assert [model["id"] for model in found] == ["painter"]
+    assert [model["id"] for model in found] == ["painter", "moody"]
 
 
 def test_models_can_be_asked_for_by_words_of_their_names(acme, run) -> None:
@@ -39,7 +39,7 @@ def test_models_can_be_asked_for_by_words_of_their_names(acme, run) -> None:
 def test_no_model_is_said_and_not_shown_as_an_empty_table(acme, run) -> None:
     done = run("models", "nothing-like-it")
     assert done.stdout == ""
-    assert "none of 14 models fits" in done.stderr
+    assert "none of 15 models fits" in done.stderr
 
 
 def test_an_unknown_task_is_a_usage_error(acme, run) -> None:
@@ -50,6 +50,8 @@ def test_a_list_on_a_screen_fits_it(acme, screen) -> None:
     shown = screen("models", "--task", "text-to-image", NO_COLOR="1")
     assert shown.end() == 0
     assert "painter" in shown.shown
+    assert "PROVIDER" in shown.shown
+    assert "UPSTREAM" not in shown.shown  # nothing would stand under it
     assert "\x1b[3" not in shown.shown
 
 

@@ -112,13 +112,13 @@ async def ask_several(client: AsyncClient, question: Question, view: View, count
     question = _held_to(question, view)
     gate = anyio.Semaphore(AT_ONCE)
     done: list[Completion] = []
-    failures: list[PlugmuxError] = []
+    failures: list[PlugmuxError | OSError] = []
 
     async def one() -> None:
         try:
             async with gate:
                 done.append(await _streamed(client, question, view, None))
-        except PlugmuxError as error:
+        except (PlugmuxError, OSError) as error:
             failures.append(error)
 
     try:

@@ -11,7 +11,7 @@ from plugmux.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from plugmux.cli.asking import Question, View
-    from plugmux.cli.last_chat import LastChat
+    from plugmux.cli.last_chat import Chat, LastChat
     from plugmux.cli.running import OpenClient
 
 __all__ = ["complete"]
@@ -81,7 +81,7 @@ class Completing:
         from plugmux.messages import Conversation
 
         given = self._given
-        chat = last.load() if given["going_on"] else None
+        chat = self._last_chat(last) if given["going_on"] else None
         conversation = instructed(chat.conversation if chat else Conversation(), given["system"])
         known = chat.models if chat else None
         models, argument = model_and_prompt(words, given["models"], known=known)
@@ -96,6 +96,12 @@ class Completing:
             conversation=conversation if conversation.messages else None,
         )
         return pinned(question.under(self._opened.settings.policy), given["providers"])
+
+    def _last_chat(self, last: LastChat) -> Chat:
+        chat = last.load()
+        if last.problem:
+            self._terminal.note(f"note: {last.problem}", "yellow")
+        return chat
 
     def _view(self, question: Question) -> View:
         from plugmux.cli.jsonview import JsonView
@@ -117,5 +123,5 @@ class Completing:
         if done.conversation is None:
             return
         problem = last.save(Chat(models=question.models, conversation=done.conversation))
-        if problem:
+        if problem and not self._given["quiet"]:
             self._terminal.note(f"note: {problem}", "yellow")

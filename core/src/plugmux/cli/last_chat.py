@@ -10,6 +10,7 @@ from typing import Any
 from attrs import field, frozen
 
 from plugmux.cache import write_private
+from plugmux.cli.exits import describe
 from plugmux.errors import ConfigurationError, PlugmuxError
 from plugmux.messages import Conversation, Message
 
@@ -37,24 +38,26 @@ def instructed(conversation: Conversation, system: str | None) -> Conversation:
 
 
 class LastChat:
-    """The file `last-chat.json` in `home`."""
+    """The file `last-chat.json` in `home`. `problem` is what was wrong with it, for a word to the user."""
 
     def __init__(self, home: Path) -> None:
         self.path = home / "last-chat.json"
+        self.problem: str | None = None
 
     def load(self) -> Chat:
-        """The last chat. Raises ConfigurationError if there is none, or if it cannot be read.
+        """The last chat. Raises ConfigurationError if there is none.
 
-        A damaged file is set aside as `last-chat.json.damaged`, and the error says so.
+        A damaged one is set aside as `last-chat.json.damaged`, and a new chat begins.
         """
         try:
             return _chat_of(json.loads(self.path.read_bytes()))
         except FileNotFoundError:
             raise ConfigurationError("there is no last chat to go on with") from None
         except OSError as error:
-            raise ConfigurationError(f"cannot read {self.path}: {error.strerror}") from error
-        except (PlugmuxError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ConfigurationError(self._set_aside()) from error
+            self.problem = f"cannot read {self.path}: {error.strerror}; this is a new chat"
+        except (PlugmuxError, ValueError, KeyError, TypeError, AttributeError):
+            self.problem = self._set_aside()
+        return Chat()
 
     def save(self, chat: Chat) -> str | None:
         """Keep `chat`. Returns why it could not be kept, or None."""
@@ -62,15 +65,15 @@ class LastChat:
         try:
             write_private(self.path, json.dumps(plain, ensure_ascii=False).encode("utf-8", "replace"))
         except (OSError, TypeError, ValueError) as error:
-            return f"this chat is not kept for -c: {error}"
+            return f"this chat is not kept for -c: {describe(error)}"
         return None
 
     def _set_aside(self) -> str:
         aside = self.path.with_name(f"{self.path.name}.damaged")
         with contextlib.suppress(OSError):
             self.path.replace(aside)
-            return f"the last chat is damaged; it is set aside as {aside}"
-        return f"the last chat is damaged, and {self.path} cannot be moved"
+            return f"the last chat is damaged and set aside as {aside}; this is a new one"
+        return f"the last chat is damaged, and {self.path} cannot be moved; this is a new one"
 
 
 def _chat_of(plain: Any) -> Chat:

@@ -192,10 +192,12 @@ def _view(
     from plugmux.cli.jsonview import JsonView
     from plugmux.cli.pictures import protocol_named
     from plugmux.cli.progress import ProgressBar, ProgressLines
-    from plugmux.cli.saving import MediaFiles
+    from plugmux.cli.saving import STANDARD_OUTPUT, MediaFiles
     from plugmux.cli.textview import TextView
 
     protocol = protocol_named(show)
+    if given["as_json"] and given.get("output") == STANDARD_OUTPUT:
+        raise InvalidInputError("standard output has the JSON lines already", field="-o")
     files = MediaFiles(given.get("output"), prompt=str(question.message), count=count, say=terminal.note)
     files.check()
     if given["as_json"]:

@@ -59,7 +59,7 @@ def _row(model: Model, wanted: Task | None) -> tuple[str, ...]:
     return (
         model.id,
         model.provider,
-        model.upstream or "",
+        model.upstream if model.upstream and model.upstream != model.id else "",
         task.value if task else "",
         f"{model.context_length:,}" if model.context_length else "",
         _dollars(price.input if price else None),

@@ -1,4 +1,7 @@
-"""Rows in columns: as wide as they are in a pipe, folded to the window on a screen."""
+"""Rows in columns: as wide as they are in a pipe, folded to the window on a screen.
+
+On a screen the first column, which one copies from, is kept whole, and empty columns are left out.
+"""
 
 from __future__ import annotations
 
@@ -40,8 +43,9 @@ def _on_screen(terminal: Terminal, header: Sequence[str], rows: Sequence[Sequenc
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in header:
-        table.add_column(name, overflow="fold")
+    filled = [i for i in range(len(header)) if any(row[i] for row in rows)]
+    for i in filled:
+        table.add_column(header[i], overflow="fold", no_wrap=i == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(row[i] for i in filled))
     terminal.rich(terminal.out).print(table)

@@ -53,16 +53,18 @@ class Talk:
         self._options = option_values(options)
         self._policy = {**opened.settings.policy, **policy_values(policies)}
         self._providers = providers
-        self._quiet = quiet
-        self._verbose = verbose
+        self._quiet, self._verbose = quiet, verbose
         self._last = LastChat(opened.settings.home)
         self._conversation = Conversation()
         self._attachments: list[str] = []
         self._stream: Any = None
+        self._failure = ""
 
     def go_on(self) -> None:
         """Take up the last chat. Raises ConfigurationError if there is none."""
         kept = self._last.load()
+        if self._last.problem:
+            self._terminal.note(f"note: {self._last.problem}", "yellow")
         self._conversation = kept.conversation
         self._models = self._models or kept.models
 
@@ -97,10 +99,11 @@ class Talk:
         """Do something whose failure, or Ctrl-C, is no reason to end the chat."""
         try:
             work()
+        except BrokenPipeError:
+            raise
         except (PlugmuxError, OSError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            self._terminal.error(describe(error))
+            self._failure = describe(error)
+            self._terminal.error(self._failure)
         except KeyboardInterrupt:
             self._terminal.note("\n(stopped)")
 
@@ -160,10 +163,10 @@ class Talk:
         self._terminal.note(f"{name}: {first}")
 
     def _why(self, _: str) -> None:
-        if self._stream is None:
-            self._terminal.note("nothing was asked yet")
+        completion: Completion | None = self._stream.completion if self._stream else None
+        if completion is None or not completion.trace.candidates:
+            self._terminal.note(self._failure or "nothing was asked yet")
             return
-        completion: Completion = self._stream.completion
         for line in route_lines(completion.trace):
             self._terminal.note(line)
         for attempt in completion.trace.attempts:
