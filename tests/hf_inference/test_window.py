@@ -10,6 +10,8 @@ import pytest
 from plugmux.errors import ContextLengthError
 from plugmux.events import Finish, Notice, Text
 from plugmux.models import Model, Task
+from plugmux_hf_inference._places import place_of
+from plugmux_hf_inference._window import tokenizer_of
 
 OWN = {"base_url": "http://127.0.0.1:8000/v1"}
 LONG = [
@@ -139,3 +141,57 @@ async def test_tools_take_room_as_well(collect, server):
     tools = [{"type": "function", "function": {"name": "look", "description": "look around " * 100}}]
     with pytest.raises(ContextLengthError):
         await collect(server, LONG, model=small(), shorten=True, max_tokens=50, tools=tools)
+
+
+TOKENIZER = b'{"version": "1.0"}'
+
+
+@pytest.fixture
+def tokenizer(new_session):
+    """What `tokenizer_of` finds with this network, environment and settings."""
+
+    async def find(answer, **facts) -> bytes | None:
+        session = new_session(answer, **facts)
+        return await tokenizer_of("org/model", session, place_of(session))
+
+    return find
+
+
+async def test_a_tokenizer_is_taken_from_the_hub_once(tokenizer):
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url))
+        return httpx.Response(200, content=TOKENIZER)
+
+    assert await tokenizer(answer) == TOKENIZER
+    assert await tokenizer(answer) == TOKENIZER
+    assert asked == ["https://huggingface.co/org/model/resolve/main/tokenizer.json"]
+
+
+async def test_a_model_without_a_tokenizer_is_asked_for_it_once(tokenizer):
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url)
+        return httpx.Response(404)
+
+    assert await tokenizer(answer) is None
+    assert await tokenizer(answer) is None
+    assert len(asked) == 1
+
+
+async def test_a_tokenizer_in_the_cache_of_the_hubs_libraries_is_read_from_there(tokenizer, tmp_path):
+    folder = tmp_path / "hub" / "models--org--model"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    (folder / "snapshots" / "abc").mkdir(parents=True)
+    (folder / "snapshots" / "abc" / "tokenizer.json").write_bytes(TOKENIZER)
+    found = await tokenizer(lambda request: pytest.fail("asked"), environ={"HF_HOME": str(tmp_path)})
+    assert found == TOKENIZER
+
+
+async def test_offline_a_tokenizer_is_not_asked_for(tokenizer):
+    environ = {"HF_HUB_OFFLINE": "1", "HF_HOME": "/nonexistent"}
+    found = await tokenizer(lambda request: pytest.fail("asked"), environ=environ, settings=OWN)
+    assert found is None

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from plugmux_hf_inference._places import Place
     from plugmux_hf_inference._tokens import Count
 
-__all__ = ["fitting", "refitted"]
+__all__ = ["fitting", "refitted", "tokenizer_of"]
 
 TOKENIZER_SECONDS = 7 * 24 * 3600.0
 NO_TOKENIZER_SECONDS = 24 * 3600.0
@@ -47,7 +47,10 @@ async def fitting(request: Request, session: Session, place: Place) -> tuple[Req
     window = request.model.context_length or await _servers_window(session, place)
     if window is None:
         return request, ()
-    tokenizer = await _tokenizer(request, session, place)
+    tokenizer = None
+    if find_spec("tokenizers") is not None:  # the library that reads it
+        name = request.model.extra.get("hub_id") or request.model.id
+        tokenizer = await tokenizer_of(name, session, place)
     said: list[str] = []
     fit = partial(_fit, request, window, lambda: _context.counter_of(tokenizer, tell=said.append))
     shortened = await anyio.to_thread.run_sync(fit, abandon_on_cancel=True)
@@ -110,12 +113,9 @@ async def _servers_window(session: Session, place: Place) -> int | None:
     return tokens if isinstance(tokens, int) else None
 
 
-async def _tokenizer(request: Request, session: Session, place: Place) -> bytes | None:
-    """The model's `tokenizer.json`, where the library that reads it is installed: from the cache of Hugging
-    Face's libraries, from our own, or from the Hub."""
-    if find_spec("tokenizers") is None:
-        return None
-    name = request.model.extra.get("hub_id") or request.model.id
+async def tokenizer_of(name: str, session: Session, place: Place) -> bytes | None:
+    """The model's `tokenizer.json`: from the cache of Hugging Face's libraries, from our own, or from the
+    Hub; None where there is none."""
     found = await anyio.to_thread.run_sync(_context.cached_tokenizer, name, session.environ)
     if found is not None:
         return found
