@@ -74,12 +74,12 @@ def test_half_of_a_json_is_malformed(content: bytes) -> None:
 )
 def test_base64_in_slices_is_base64(size: int) -> None:
     data = bytes(range(256)) * (size // 256) + bytes(range(size % 256))
-    assert _large.base64_of(data) == base64.b64encode(data)
+    assert b"".join(_large.base64_of(data)) == base64.b64encode(data)
 
 
 def test_a_mark_is_replaced_wherever_it_stands() -> None:
     body = {"image": "data:x;base64,MARK", "images": ["data:x;base64,MARK"], "prompt": "é"}
-    sent = json.loads(_large.spliced(body, "MARK", b"QUJD"))
+    sent = json.loads(_large.spliced(body, "MARK", [b"QU", b"JD"]))
     assert sent == {"image": "data:x;base64,QUJD", "images": ["data:x;base64,QUJD"], "prompt": "é"}
 
 

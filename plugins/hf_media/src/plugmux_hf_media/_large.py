@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import attrs
@@ -43,15 +44,16 @@ def parsed(response: Response) -> Any:
     return _restored(rest, dict(zip(marks, texts, strict=True)))
 
 
-def base64_of(data: bytes) -> bytes:
-    """Base64, slice by slice."""
+def base64_of(data: bytes) -> list[bytes]:
+    """Base64 in pieces."""
     view = memoryview(data)
-    return b"".join(base64.b64encode(view[i : i + SLICE]) for i in range(0, len(view), SLICE))
+    return [base64.b64encode(view[i : i + SLICE]) for i in range(0, len(view), SLICE)]
 
 
-def spliced(body: Any, mark: str, text: bytes) -> bytes:
-    """`body` as JSON, with `text` in place of each `mark`."""
-    return json.dumps(body, ensure_ascii=False).encode().replace(mark.encode(), text)
+def spliced(body: Any, mark: str, text: Sequence[bytes]) -> bytes:
+    """`body` as JSON, with the pieces of `text` in place of each `mark`: copied once."""
+    first, *others = json.dumps(body, ensure_ascii=False).encode().split(mark.encode())
+    return b"".join((first, *(piece for other in others for piece in (*text, other))))
 
 
 def _lifted(content: bytes) -> tuple[list[bytes], list[Long]]:

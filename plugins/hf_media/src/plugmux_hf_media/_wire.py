@@ -163,8 +163,8 @@ def _url(route: Route, attachment: Attachment, mark: str) -> str:
     return f"data:{label};base64,{mark}"
 
 
-def _base64(wanted: Wanted) -> bytes:
-    return base64_of(wanted.attachment.data or b"") if wanted.attachment else b""
+def _base64(wanted: Wanted) -> list[bytes]:
+    return base64_of(wanted.attachment.data or b"") if wanted.attachment else []
 
 
 def _says_more(body: Mapping[str, Any], wanted: Wanted) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 settings = ("router_url", "hub_url", "token", "bill_to", "poll_seconds")
 default_auth = Auth.REQUIRED
+credential_remedy = "set HF_TOKEN, or run: plugmux auth login hf-media"
 
 FACTS = ("inferenceProviderMapping", "pipeline_tag", "gated", "trendingScore")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
