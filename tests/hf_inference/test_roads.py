@@ -224,6 +224,17 @@ async def test_what_the_hub_says_of_a_model_is_asked_once(collect, event_stream)
     assert asked == ["/api/models/org/raw"]
 
 
+async def test_the_hub_is_never_told_the_path_of_a_model_on_disk(collect, event_stream):
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert "huggingface.co" not in request.url.host
+        if request.method == "GET":
+            return httpx.Response(404)
+        return event_stream({"model": "m", "choices": [{"text": "Hi", "finish_reason": "stop"}]}, "[DONE]")
+
+    model = Model(id="/home/me/secret-model")
+    await collect(answer, "Hello", model=model, task=Task.TEXT_GENERATION, settings=OWN)
+
+
 async def test_a_text_answer_is_gone_on_with(collect, event_stream):
     network = Network(token_stream(event_stream, " 3"))
     messages = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "1, 2,"}]

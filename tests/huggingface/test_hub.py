@@ -12,6 +12,7 @@ from plugmux.errors import AuthenticationError, ConnectionFailedError, ServerErr
 from plugmux.huggingface.endpoints import Endpoints
 from plugmux.huggingface.hub import (
     get_model,
+    is_hub_id,
     list_models,
     mapping_of,
     model_of,
@@ -87,6 +88,27 @@ def test_a_model_kept_as_json_is_the_same_when_read_again():
 @pytest.mark.parametrize("body", [None, [], "x", {}, {"id": 7}])
 def test_what_is_no_model_is_none(body):
     assert model_of(body) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("gpt2", True),
+        ("org/model-1.5_x", True),
+        ("/home/me/model", False),
+        ("../model", False),
+        ("./model", False),
+        ("a/b/c", False),
+        ("spaces/a/b", False),
+        ("http://a.example", False),
+        ("a b", False),
+        ("a/b:groq", False),
+        ("", False),
+        ("a" * 200, False),
+    ],
+)
+def test_a_name_that_the_hub_can_have_is_told_from_others(name, is_one):
+    assert is_hub_id(name) is is_one
 
 
 async def test_a_renamed_model_comes_under_its_new_id(new_session):

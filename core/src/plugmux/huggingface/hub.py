@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from plugmux.http import Http
     from plugmux.session import Session
 
-__all__ = ["HubModel", "Served", "get_model", "list_models", "mapping_of", "model_of", "who_am_i"]
+__all__ = [
+    "HubModel",
+    "Served",
+    "get_model",
+    "is_hub_id",
+    "list_models",
+    "mapping_of",
+    "model_of",
+    "who_am_i",
+]
 
 FACTS = ("inferenceProviderMapping", "pipeline_tag", "config", "gated", "trendingScore", "tags")
 WHO_SECONDS = 3600.0
@@ -89,6 +98,14 @@ class HubModel:
             "config": config,
             "inferenceProviderMapping": [entry.to_plain() for entry in self.served],
         }
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a model on the Hub can have this name: one part or two, no path, no URL, no Space."""
+    return _ID.fullmatch(name) is not None and not name.startswith("spaces/")
+
+
+_ID = re.compile(r"\w[\w.-]{0,95}(/\w[\w.-]{0,95})?")
 
 
 def mapping_of(given: object) -> tuple[Served, ...]:

@@ -28,8 +28,6 @@ TRENDING = 10
 """The Hub's score from which on a model is listed."""
 ASIDE_SECONDS = 3.0
 
-_HUB_ID = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?")
-
 
 async def list_models(session: Session) -> Sequence[Model]:
     """What the session's provider serves.
@@ -59,7 +57,7 @@ async def look_up(session: Session, wanted: str) -> Sequence[Model]:
     if place.is_own:
         return [model for model in await _own(session, place) if model.id == wanted]
     name = ALIASES.get(wanted, wanted)
-    if not _HUB_ID.fullmatch(name) or name.startswith("spaces/"):
+    if not hub.is_hub_id(name):
         return []
     return _named(await _at_router(session, place, name) or await _at_hub(session, place, name), wanted)
 

@@ -23,7 +23,12 @@ LIMIT = 3.0
 
 
 async def facts_of(session: Session, place: Place, name: str) -> HubModel | None:
-    """What is kept, or what the Hub says now; None if it does not know the model or cannot be asked."""
+    """What is kept, or what the Hub says now; None if it does not know the model or cannot be asked.
+
+    It is not asked for names that it cannot have, such as the path of a model on somebody's disk.
+    """
+    if not hub.is_hub_id(name):
+        return None
     known = session.cache.get(_key(place, name))
     if known is not None:
         return hub.model_of(known)

@@ -20,6 +20,7 @@ import attrs
 from plugmux.errors import ContextLengthError, ProviderError
 from plugmux.events import Notice
 from plugmux.huggingface.failures import error_of
+from plugmux.huggingface.hub import is_hub_id
 from plugmux_hf_inference import _context
 from plugmux_hf_inference._places import server_info
 
@@ -116,6 +117,8 @@ async def _servers_window(session: Session, place: Place) -> int | None:
 async def tokenizer_of(name: str, session: Session, place: Place) -> bytes | None:
     """The model's `tokenizer.json`: from the cache of Hugging Face's libraries, from our own, or from the
     Hub; None where there is none."""
+    if not is_hub_id(name):
+        return None
     found = await anyio.to_thread.run_sync(_context.cached_tokenizer, name, session.environ)
     if found is not None:
         return found
