@@ -390,3 +390,11 @@ async def test_health_is_remembered_by_the_next_client(client, scripted):
     route = await client(a=a, b=b).explain("org/model")
     assert [c.model.provider for c in route.candidates] == ["b", "a"]
     assert "resting after 3 failures" in route.candidates[1].why
+
+
+async def test_a_plugins_own_words_say_how_to_get_its_credential(client, scripted):
+    class Careful(scripted):
+        credential_remedy = "ask the doorman"
+
+    with pytest.raises(NoRouteError, match="ask the doorman"):
+        await client(a=Careful(auth="required")).complete("org/model", "hi")

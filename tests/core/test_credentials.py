@@ -126,3 +126,10 @@ def test_the_fingerprint_tells_secrets_apart_and_gives_none_away() -> None:
 def test_an_origin_that_is_none_is_refused_when_the_credential_is_made() -> None:
     with pytest.raises(ValueError, match="not an http"):
         Credential.bearer(WORD, origins=["service.example"])
+
+
+def test_each_cookie_is_blotted_out_by_itself() -> None:
+    credential = Credential(
+        headers={"Cookie": "one=first-word; two=second-word"}, origins=["https://a.example"]
+    )
+    assert credential.conceal("second-word, then first-word") == "[secret], then [secret]"

@@ -7,7 +7,7 @@ the transport asks it at every hop, redirects included, and it answers with noth
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -17,6 +17,8 @@ from plugmux.errors import InvalidInputError
 
 __all__ = ["Credential", "Secret", "origin_of"]
 
+SHORTEST = 6
+"""Characters that a part of a secret must have to be looked for in texts."""
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -102,11 +104,19 @@ class Credential:
 
     def conceal(self, text: str) -> str:
         """`text` with every secret of this credential blotted out."""
-        for value in self.headers.values():
-            for part in (value.reveal(), value.reveal().removeprefix("Bearer ")):
-                if len(part) >= 6:
-                    text = text.replace(part, "[secret]")
+        for part in self._parts():
+            if len(part) >= SHORTEST:
+                text = text.replace(part, "[secret]")
         return text
+
+    def _parts(self) -> Iterator[str]:
+        """What must not show: each header whole, a token without its scheme, the value of each cookie."""
+        for name, value in self.headers.items():
+            whole = value.reveal()
+            yield whole
+            yield whole.partition(" ")[2]
+            if name.lower() == "cookie":
+                yield from (cookie.partition("=")[2].strip() for cookie in whole.split(";"))
 
     @property
     def fingerprint(self) -> str:

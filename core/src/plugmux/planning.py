@@ -187,9 +187,8 @@ class Planner:
 
     def _all_dropped(self, route: Route) -> NoRouteError:
         reasons = {str(Candidate(drop.model)): drop.reason for drop in route.dropped}
-        needs = any("needs a credential" in drop.reason for drop in route.dropped)
-        provider = route.dropped[0].model.provider if route.dropped else ""
-        remedy = f"log in: plugmux auth login {provider}, or set HF_TOKEN" if needs else ""
+        providers = {d.model.provider: None for d in route.dropped if "needs a credential" in d.reason}
+        remedy = "; ".join(self.runtime.registry.credential_remedy(name) for name in providers)
         return NoRouteError(
             f"every candidate for {route.name!r} was dropped",
             model=route.name,

@@ -177,6 +177,12 @@ class Registry:
         except PluginError:
             return None
 
+    def credential_remedy(self, provider: str) -> str:
+        """How to get a credential for a provider, in its own words if it has some."""
+        plugin = self.loaded(provider)
+        own = getattr(plugin.target, "credential_remedy", None) if plugin else None
+        return str(own) if own else f"log in: plugmux auth login {provider}"
+
     def owner_of(self, package: str) -> str | None:
         """The loaded plugin that a top-level package belongs to."""
         found = (name for name, plugin in self._loaded.items() if plugin.package == package)

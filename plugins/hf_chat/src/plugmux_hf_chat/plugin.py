@@ -34,6 +34,7 @@ class ChatUI:
     """A chat-ui server as a provider. `hub_ids` gives Hub ids for a server's own names of models."""
 
     settings = ("base_url", "cookies", "browser", "browser_path", "impersonate")
+    credential_remedy = "log in with a browser: plugmux auth login hf-chat"
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 static_models = STATIC_MODELS
 default_auth = Auth.OPTIONAL
+credential_remedy = "set HF_TOKEN, or run: plugmux auth login hf-inference"
 settings = ("api_key", "base_url", "bill_to", "hub_url", "models", "router_url", "token")
 
 
