@@ -21,6 +21,8 @@ from plugmux.models import Task
 LARGE = 12 * 1024 * 1024
 LONGEST = 0.02
 """Seconds that the loop may be held up."""
+PLAIN = {"router_url": "http://1.1.1.1"}
+"""Without TLS, whose certificates a client reads once, at its first use."""
 
 
 @asynccontextmanager
@@ -57,7 +59,7 @@ async def _longest(box: Any, service: Any, request: Any) -> tuple[float, list[An
         service.sent.clear()
         events.clear()  # and with it the last run's files
         async with watched() as away:
-            events = (await box.play(service, request)).events
+            events = (await box.play(service, request, settings=PLAIN)).events
         best = min(best, max(away))
         if best < LONGEST:
             break
