@@ -21,6 +21,7 @@ from plugmux.errors import (
     ProviderError,
     QuotaExceededError,
     RateLimitError,
+    Scope,
     ServerError,
 )
 from plugmux.events import Finish, Notice, Progress, ServedBy, Text
@@ -226,6 +227,40 @@ async def test_a_refused_submission_is_typed_and_keeps_its_request_id(
     with pytest.raises(kind) as caught:
         await box.play(service, film(box))
     assert caught.value.request_id == "Root=1-2"
+
+
+async def test_a_result_that_is_not_there_at_once_is_asked_for_again(box: Any) -> None:
+    service = fal_job(
+        box,
+        status(box, "COMPLETED"),
+        box.json({"detail": "bad gateway"}, 502),
+        status(box, "COMPLETED"),
+        box.json({"video": {"url": f"{box.CDN}/v.mp4"}}),
+        box.raw(box.MP4, "video/mp4"),
+    )
+    assert (await box.play(service, film(box))).events[-1] == Finish()
+
+
+async def test_a_provider_that_asks_for_an_hour_is_not_waited_for_past_the_end(box: Any) -> None:
+    busy = box.json({"detail": "later"}, 429, **{"retry-after": "3600"})
+    service = fal_job(box, busy, box.json({}))
+    with anyio.fail_after(15), pytest.raises(DeadlineError):
+        await box.play(service, film(box), limits=Limits(total=0.5))
+    assert service.sent[-1].method == "PUT"
+
+
+async def test_out_of_credit_rules_out_this_upstream_and_no_other(box: Any) -> None:
+    service = box.Service([box.json({"error": "You have depleted your monthly included credits."}, 402)])
+    with pytest.raises(QuotaExceededError) as caught:
+        await box.play(service, film(box))
+    assert caught.value.scope is Scope.UPSTREAM
+
+
+async def test_no_error_quotes_the_token(box: Any) -> None:
+    service = box.Service([box.raw(f"<html>{box.TOKEN}</html>".encode(), "text/html")])
+    with pytest.raises(MalformedResponseError) as caught:
+        await box.play(service, box.request_for(T2I, "hf-inference", "org/sd", "x"))
+    assert box.TOKEN not in f"{caught.value} {vars(caught.value)}"
 
 
 # Results that are none

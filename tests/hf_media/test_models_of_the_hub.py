@@ -11,7 +11,6 @@ import pytest
 from plugmux.errors import ProviderError
 from plugmux.modelmap import ModelMap
 from plugmux.models import Auth, Model, Task
-from plugmux.plugins import Plugin
 from plugmux_hf_media import plugin
 from plugmux_hf_media._listing import models_of, static_models, video_first
 
@@ -223,4 +222,32 @@ def test_the_plugin_brings_what_plugmux_reads_beside_its_hooks() -> None:
     assert plugin.default_auth is Auth.REQUIRED
     with pytest.raises(AttributeError):
         _ = plugin.nothing_of_the_kind
-    assert Plugin is not None
+
+
+async def test_two_tasks_under_one_id_are_one_model(box: Any) -> None:
+    row = {
+        "id": "org/flux-2",
+        "inferenceProviderMapping": [
+            served("together", "org/flux-2"),
+            served("together", "org/flux-2", "image-to-image"),
+        ],
+    }
+    [model] = await listed(box, box.Service([box.json(row)]), "org/flux-2")
+    assert model.tasks == (T2I, Task.IMAGE_TO_IMAGE)
+    assert model.inputs == {"image"}
+    assert {"image", "seed"} <= (model.options or frozenset())
+
+
+async def test_offline_the_hub_is_not_asked(box: Any) -> None:
+    service = box.Service([])
+    async with box.opened(service) as session:
+        session.environ = {"HF_HUB_OFFLINE": "1"}
+        for wanted in (None, "org/flux"):
+            with pytest.raises(ProviderError, match="HF_HUB_OFFLINE"):
+                await plugin.get_models(session=session, wanted=wanted)
+    assert service.sent == []
+
+
+def test_every_task_has_a_model_for_a_caller_who_names_none() -> None:
+    tasks = {task for model in static_models() if model.default for task in model.tasks}
+    assert tasks == {T2V, T2I, Task.IMAGE_TO_IMAGE, TTS, Task.AUTOMATIC_SPEECH_RECOGNITION}
