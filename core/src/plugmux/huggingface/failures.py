@@ -149,7 +149,7 @@ _FILTER_CODES = frozenset(
 )
 
 _TOKENS_PAGE = "https://huggingface.co/settings/tokens"
-_TOKEN_REMEDY = f"set HF_TOKEN, or run `plugmux auth login`; tokens are made at {_TOKENS_PAGE}"
+_TOKEN_REMEDY = f"set HF_TOKEN, or run `plugmux auth login hf-inference`; tokens are made at {_TOKENS_PAGE}"
 _EXPIRED_REMEDY = f"the token has expired: make a new one at {_TOKENS_PAGE}"
 _PERMISSION_REMEDY = f"give the token the permission to call Inference Providers at {_TOKENS_PAGE}"
 _GATE_REMEDY = "accept the model's terms on its page at huggingface.co, signed in as the token's owner"
