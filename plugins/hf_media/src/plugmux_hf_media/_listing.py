@@ -29,17 +29,6 @@ ALIASES = {
 }
 """Short names that the one rule for short names does not give by itself."""
 
-DEFAULTS = frozenset(
-    {
-        "black-forest-labs/FLUX.1-dev",
-        "black-forest-labs/FLUX.2-klein-9B",
-        "Wan-AI/Wan2.2-TI2V-5B",
-        "hexgrad/Kokoro-82M",
-        "openai/whisper-large-v3",
-    }
-)
-"""What a task is done with when the caller names no model."""
-
 
 def models_of(model: HubModel, *, listed: bool = True) -> list[Model]:
     """An entry for each upstream that serves the model live and in a way that the table knows.
@@ -85,7 +74,6 @@ def _entry(model: HubModel, served: Served, route: Route, listed: bool) -> Model
         account=ACCOUNT,
         gated=model.gated,
         aliases=ALIASES.get(model.id, ()),
-        default=model.id in DEFAULTS,
         listed=listed,
         extra=extra,
     )
