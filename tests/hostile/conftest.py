@@ -37,6 +37,7 @@ class Place:
         self.site.mkdir()
         self._folder = folder
         self._homes = 0
+        self.noise = ""  # what `run_all` last wrote past the commands' own streams
 
     def install(
         self,
@@ -62,13 +63,15 @@ class Place:
 
     def start(self, *arguments: str, code: str | None = None, **environ: str) -> subprocess.Popen[str]:
         """Start `plugmux …`, or Python code, in a fresh process with a fresh home."""
-        return self._start(["-m", "plugmux.cli", *arguments] if code is None else ["-c", code], environ)
+        command = ["-m", "plugmux.cli"] if code is None else ["-c", code]
+        return self._start([*command, *arguments], environ)
 
     def run_all(self, commands: Mapping[str, Sequence[str]], **environ: str) -> dict[str, Ran]:
         """Run several `plugmux …` in one process, each with a fresh home."""
         process = self._start([str(DRIVE), json.dumps(commands)], environ)
         out, err = process.communicate(timeout=120)
         assert process.returncode == 0, err
+        self.noise = err
         ended = json.loads(out.splitlines()[-1])
         return {name: Ran(one["code"], one["out"], one["err"]) for name, one in ended.items()}
 
@@ -91,12 +94,12 @@ class Place:
         )
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+@pytest.fixture(scope="session")
+def new_place(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Place]:
+    return lambda: Place(tmp_path_factory.mktemp("place"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ended() -> Callable[[subprocess.Popen[str]], Ran]:
     def wait(process: subprocess.Popen[str]) -> Ran:
         try:

@@ -92,7 +92,9 @@ METADATA: dict[str, dict[str, Any]] = {
     "an older core demanded": {"requires": ["plugmux<0.1"]},
     "a requirement that is none": {"requires": ["plugmux>=>=1"]},
     "two distributions with one name": {"twin": True},
-    "an entry point that is none": {"entry_points": "[plugmux]\nbad = !!not:an:object!!\n"},
+    "an entry point that is none": {
+        "entry_points": "[plugmux]\nbad-an-entry-point-that-is-none = !!not:an:object!!\n"
+    },
     "entry points that cannot be read": {"entry_points": "[plugmux\nbad"},
     "no metadata beside its name": {"metadata": "Name: plugmux-bad\n"},
 }

@@ -26,7 +26,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset
 from plugmux.failover import Failover, Turn
-from plugmux.guard import checked, failure_of
+from plugmux.guard import checked, failure_of, isolated
 from plugmux.http import conceal
 from plugmux.messages import Conversation, Message, ProviderState
 from plugmux.models import Capability, Task
@@ -139,7 +139,8 @@ class Run:
         session.prompt_formats = plugin.hook.format_prompt
         self._runtime.health.started(turn.candidate.key)
         request = self._request(turn.candidate)
-        stream = plugin.hook.create_stream(request=request, session=session)
+        with isolated(session.provider, "create_stream"):
+            stream = plugin.hook.create_stream(request=request, session=session)
         events = checked(stream, session.provider, session.watch)
         try:
             yield events, session

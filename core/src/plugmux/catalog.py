@@ -16,6 +16,7 @@ from attrs import define, field
 
 from plugmux.cache import Cache
 from plugmux.errors import PluginError, PlugmuxError
+from plugmux.guard import isolated
 from plugmux.modelmap import ModelMap, model_from_plain, model_to_plain
 from plugmux.models import Model
 from plugmux.plugins import Registry
@@ -186,7 +187,8 @@ class Catalog:
     def _static(self, name: str, now: float) -> tuple[Model, ...]:
         plugin = self.registry.loaded(name)
         try:
-            return stamp(plugin.static_models, name, "static", now) if plugin else ()
+            with isolated(name, "static_models"):
+                return stamp(plugin.static_models, name, "static", now) if plugin else ()
         except PluginError:
             return ()
 

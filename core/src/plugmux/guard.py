@@ -26,7 +26,7 @@ def isolated(provider: str, hook: str) -> Iterator[None]:
         raise
     except TimeoutError as error:
         raise PluginError(f"{hook} did not end in time", plugin=provider) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"{hook} raised {_said(error)}",
             plugin=provider,
@@ -52,7 +52,7 @@ async def checked(stream: Any, provider: str, watch: Stopwatch) -> AsyncGenerato
                 return
     except PlugmuxError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(f"its stream raised {_said(error)}", plugin=provider) from error
     finally:
         await stream.aclose()
@@ -73,5 +73,5 @@ def failure_of(error: PlugmuxError, model: Model) -> ProviderError:
     return failure
 
 
-def _said(error: Exception) -> str:
+def _said(error: BaseException) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}".removesuffix(": ")

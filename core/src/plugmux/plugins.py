@@ -86,8 +86,23 @@ def _by_name(entry_points: Iterable[Any], own_version: str) -> dict[str, Found]:
 
 
 def _found(entry_point: Any, own_version: str) -> Found:
+    try:
+        return _described(entry_point, own_version)
+    except Exception as error:  # noqa: BLE001  metadata may lack anything
+        return Found(
+            name=entry_point.name,
+            target=entry_point.value,
+            distribution="?",
+            version="",
+            entry_point=None,
+            problem=f"its metadata cannot be read ({type(error).__name__})",
+            remedy="install it anew",
+        )
+
+
+def _described(entry_point: Any, own_version: str) -> Found:
     distribution = entry_point.dist
-    name = distribution.name if distribution else "?"
+    name = (distribution.name if distribution else None) or "?"
     wanted = required_range(distribution.requires or ()) if distribution else None
     problem, remedy = None, ""
     if wanted is not None and not satisfies(own_version, wanted):
@@ -97,7 +112,7 @@ def _found(entry_point: Any, own_version: str) -> Found:
         name=entry_point.name,
         target=entry_point.value,
         distribution=name,
-        version=distribution.version if distribution else "",
+        version=(distribution.version if distribution else None) or "",
         entry_point=entry_point,
         problem=problem,
         remedy=remedy,
