@@ -54,30 +54,33 @@ async def upload(
     (recorded). Raises InvalidRequestError for one that is too large.
     """
     attachment = await _with_bytes(session, given)
-    data = attachment.data or b""
-    if app.max_file_size is not None and len(data) > app.max_file_size:
-        raise InvalidRequestError(
-            f"the file has {len(data):,} bytes, the app takes {app.max_file_size:,}",
-            param="image",
-            status=413,
-        )
-    name = attachment.name if "." in attachment.name else f"{attachment.name}{_ending(attachment.mime_type)}"
+    name, mime_type = _named(attachment), attachment.mime_type
+    path = await _sent(session, app, (name, _within(app, attachment.data or b""), mime_type), headers)
+    return {"path": path, "orig_name": name, "mime_type": mime_type, "meta": {"_type": "gradio.FileData"}}
+
+
+async def _sent(session: Session, app: App, file: tuple[str, bytes, str], headers: Mapping[str, str]) -> str:
     answer = await session.http.request(
-        "POST",
-        app.at("/upload"),
-        headers=headers,
-        files={"files": (name, data, attachment.mime_type)},
-        error=_wire.error_of,
+        "POST", app.at("/upload"), headers=headers, files={"files": file}, error=_wire.error_of
     )
-    paths = answer.json()
-    if not (isinstance(paths, list) and paths and isinstance(paths[0], str)):
-        raise MalformedResponseError(f"the upload gave no path: {answer.text[:200]}")
-    return {
-        "path": paths[0],
-        "orig_name": name,
-        "mime_type": attachment.mime_type,
-        "meta": {"_type": "gradio.FileData"},
-    }
+    match answer.json():
+        case [str() as path, *_]:
+            return path
+    raise MalformedResponseError(f"the upload gave no path: {answer.text[:200]}")
+
+
+def _within(app: App, data: bytes) -> bytes:
+    """The bytes, if the app takes as many."""
+    if app.max_file_size is None or len(data) <= app.max_file_size:
+        return data
+    raise InvalidRequestError(
+        f"the file has {len(data):,} bytes, the app takes {app.max_file_size:,}", param="image", status=413
+    )
+
+
+def _named(attachment: Attachment) -> str:
+    name = attachment.name
+    return name if "." in name else f"{name}{_ending(attachment.mime_type)}"
 
 
 async def _with_bytes(session: Session, given: Attachment | str) -> Attachment:
