@@ -33,6 +33,9 @@ from plugmux_hf_media import plugin
 
 T2I, T2V, I2I = Task.TEXT_TO_IMAGE, Task.TEXT_TO_VIDEO, Task.IMAGE_TO_IMAGE
 TTS, ASR = Task.TEXT_TO_SPEECH, Task.AUTOMATIC_SPEECH_RECOGNITION
+DEEP: list[Any] = []
+for _ in range(400):
+    DEEP = [DEEP]
 JOB = "https://queue.fal.run/fal-ai/wan/requests/j-1"
 ROUTED = "https://router.huggingface.co/fal-ai/fal-ai/wan/requests/j-1"
 
@@ -277,6 +280,8 @@ async def test_no_error_quotes_the_token(box: Any) -> None:
         "text",
         None,
         {"images": [7]},
+        {"images": DEEP},
+        {"images": {"url": {"url": {"url": {"url": {"url": "x"}}}}}},
     ],
 )
 async def test_a_done_job_without_a_result_is_malformed(box: Any, answer: Any) -> None:

@@ -77,6 +77,21 @@ def test_base64_in_slices_is_base64(size: int) -> None:
     assert b"".join(_large.base64_of(data)) == base64.b64encode(data)
 
 
+def test_an_answer_of_nothing_but_quotes_is_malformed_soon() -> None:
+    with pytest.raises(MalformedResponseError, match="expected JSON"):
+        _large.parsed(answer(b'"' * 4_000_000))
+
+
+@pytest.mark.parametrize("depth", [100, 900, 100_000])
+def test_an_answer_that_is_nested_too_deeply_is_malformed_or_read(depth: int) -> None:
+    content = b'{"text": "' + TEXT.encode() + b'", "deep": ' + b"[" * depth + b"]" * depth + b"}"
+    try:
+        text = bytes(_large.parsed(answer(content))["text"]).decode()
+    except MalformedResponseError:
+        text = TEXT if depth > 100 else "refused"
+    assert text == TEXT
+
+
 def test_a_mark_is_replaced_wherever_it_stands() -> None:
     body = {"image": "data:x;base64,MARK", "images": ["data:x;base64,MARK"], "prompt": "é"}
     sent = json.loads(_large.spliced(body, "MARK", [b"QU", b"JD"]))

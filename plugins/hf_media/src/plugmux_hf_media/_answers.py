@@ -174,15 +174,16 @@ def _first_of(body: object, paths: Sequence[str]) -> object:
 _LEAF_KEYS = ("url", "b64_json", "video_url", "image", "audio")
 
 
-def _leaves(value: object) -> tuple[str | Long, ...]:
-    """The URLs and base64 texts of a result: itself, its items, or what they hold."""
+def _leaves(value: object, depth: int = 4) -> tuple[str | Long, ...]:
+    """The URLs and base64 texts of a result: itself, its items, or what they hold, `depth` levels down."""
     match value:
         case str() | memoryview() if value:
             return (value,)
-        case list():
-            return tuple(leaf for item in value for leaf in _leaves(item))
-        case Mapping():
-            return next((leaves for key in _LEAF_KEYS if (leaves := _leaves(value.get(key)))), ())
+        case list() if depth:
+            return tuple(leaf for item in value for leaf in _leaves(item, depth - 1))
+        case Mapping() if depth:
+            inner = (_leaves(value.get(key), depth - 1) for key in _LEAF_KEYS)
+            return next(filter(None, inner), ())
     return ()
 
 

@@ -13,12 +13,15 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from plugmux.errors import MalformedResponseError
 from plugmux.http import Response
 
 __all__ = ["LONG", "Long", "base64_of", "parsed", "spliced"]
 
 LONG = 64 * 1024
 """Bytes from which a text is left where it is."""
+MAX_TEXTS = 10_000
+"""Texts that are looked at: an answer of more holds no result."""
 SLICE = 3 << 18
 """Bytes that are encoded in one call: a multiple of 3, so that the pieces fit together."""
 
@@ -41,7 +44,10 @@ def parsed(response: Response) -> Any:
     quoted = [*(f'"{name}"'.encode() for name in marks), b""]
     short = b"".join(part for pair in zip(pieces, quoted, strict=True) for part in pair)
     rest = attrs.evolve(response, content=short).json()
-    return _restored(rest, dict(zip(marks, texts, strict=True)))
+    try:
+        return _restored(rest, dict(zip(marks, texts, strict=True)))
+    except RecursionError as error:
+        raise MalformedResponseError("the answer is nested too deeply", status=response.status) from error
 
 
 def base64_of(data: bytes) -> list[bytes]:
@@ -60,7 +66,9 @@ def _lifted(content: bytes) -> tuple[list[bytes], list[Long]]:
     """What stands around the long texts, and the texts without their quotes."""
     view, pieces, texts, done = memoryview(content), [], [], 0
     at = content.find(b'"')
-    while at >= 0 and (end := _end_of_text(content, at)) > 0:
+    for _ in range(MAX_TEXTS):
+        if at < 0 or (end := _end_of_text(content, at)) < 0:
+            break
         if end - at > LONG and content.find(b"\\", at, end) < 0:
             pieces.append(bytes(view[done:at]))
             texts.append(view[at + 1 : end])
