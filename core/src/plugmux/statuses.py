@@ -108,17 +108,18 @@ def error_text(response: Response) -> str:
     return said or f"HTTP {response.status} without a word"
 
 
-def text_of(body: object) -> str:
-    """The message inside an error body of any of the known shapes; "" if there is none."""
+def text_of(body: object, *, depth: int = 8) -> str:
+    """The message inside an error body of any of the known shapes, at most `depth` levels down; "" if
+    there is none."""
     match body:
         case str():
             return _line(body)
-        case list():
-            return _line("; ".join(filter(None, map(text_of, body))))
-        case {"error": dict() | list() | str() as inner} if inner:
-            return text_of(inner)
-        case dict():
-            found = (text_of(body[key]) for key in _TEXT_KEYS if body.get(key))
+        case list() if depth:
+            return _line("; ".join(filter(None, (text_of(item, depth=depth - 1) for item in body))))
+        case {"error": dict() | list() | str() as inner} if inner and depth:
+            return text_of(inner, depth=depth - 1)
+        case dict() if depth:
+            found = (text_of(body[key], depth=depth - 1) for key in _TEXT_KEYS if body.get(key))
             return next(filter(None, found), "")
     return ""
 
