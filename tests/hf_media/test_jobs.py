@@ -309,6 +309,14 @@ async def test_a_job_without_a_name_is_malformed(box: Any, body: Any) -> None:
         await box.play(box.Service([box.json(body)]), film(box))
 
 
+async def test_an_error_that_is_nested_too_deeply_is_still_typed(box: Any) -> None:
+    deep = b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}"
+    for code in (200, 422):
+        service = box.Service([box.raw(deep, "application/json", code)])
+        with pytest.raises(ProviderError):
+            await box.play(service, box.request_for(T2I, "together", "org/flux", "x"))
+
+
 async def test_an_error_inside_an_answer_of_200_is_told(box: Any) -> None:
     service = box.Service([box.json({"error": {"message": "no GPU left"}})])
     with pytest.raises(ServerError, match="no GPU left"):
