@@ -269,24 +269,36 @@ class Screen:
 
     def until(self, text: str, seconds: float = 30.0) -> None:
         """Read until `text` is shown after what was waited for last, or to the end."""
+        assert self._comes(text, seconds), f"no {text!r} in {self.shown[self._seen :]!r}"
+
+    def _comes(self, text: str, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while text not in self.shown[self._seen :]:
-            ready, _, _ = select.select([self._terminal], [], [], max(0.0, end - time.monotonic()))
-            assert ready, f"no {text!r} in {self.shown[self._seen :]!r}"
+            if not select.select([self._terminal], [], [], max(0.0, end - time.monotonic()))[0]:
+                return False
             try:
                 read = os.read(self._terminal, 65536)
             except OSError:  # Linux: the other side is closed
                 read = b""
             if not read:
-                return
+                return True
             self.shown += read.decode("utf-8", "replace")
         self._seen = self.shown.index(text, self._seen) + len(text)
+        return True
 
     def type(self, text: str) -> None:
         os.write(self._terminal, text.encode())
 
     def ctrl_c(self) -> None:
         self.type("\x03")
+
+    def ctrl_c_until(self, text: str) -> None:
+        """Press Ctrl-C until it is seen: Python overlooks one that comes while readline reads a key."""
+        for _ in range(60):
+            self.ctrl_c()
+            if self._comes(text, 0.5):
+                return
+        raise AssertionError(f"no {text!r} in {self.shown[self._seen :]!r}")
 
     def end(self) -> int:
         """Read to the end and give the exit code."""

@@ -55,9 +55,7 @@ def test_ctrl_c_at_the_prompt_says_how_to_leave(acme, screen) -> None:
     chat.until("> ")
     chat.type("half a line")
     chat.until("half a line")
-    chat.ctrl_c()
-    chat.type(" ")  # Python looks for signals when readline gets a key
-    chat.until("ends the chat)\r\n")
+    chat.ctrl_c_until("ends the chat)\r\n")
     chat.until("> ")
     chat.type("/quit\n")
     assert chat.end() == 0
