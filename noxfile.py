@@ -104,7 +104,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def failover(session: nox.Session) -> None:
     """The sixteen faults of the public failover benchmark, on the real clock, side by side."""
-    _install_members(session)
+    _install_members(session, *TEST_TOOLS)
     session.run("python", "tests/failover", *session.posargs)
 
 
