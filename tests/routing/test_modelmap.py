@@ -79,3 +79,9 @@ def test_a_model_survives_json():
 
 def test_defaults_are_not_written():
     assert model_to_plain(Model(id="a/b", provider="p", auth=Auth.REQUIRED)) == {"id": "a/b", "provider": "p"}
+
+
+def test_a_space_is_not_the_model_that_its_name_recalls():
+    space = Model(id="spaces/someone/llama-3.3-70b", provider="s")
+    assert ModelMap([LLAMA, space]).resolve("llama-3.3-70b").id == LLAMA.id
+    assert ModelMap([space]).resolve("spaces/someone/llama-3.3-70b").id == space.id

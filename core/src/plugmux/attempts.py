@@ -152,13 +152,20 @@ class Run:
         job, model = self.job, turn.candidate.model
         challenge = self._challenges.pop(turn.candidate.key, None)
         credential = await self._runtime.credential(
-            model.provider, model=model, token=job.token, challenge=challenge
+            model.provider,
+            model=model,
+            token=job.token,
+            challenge=challenge,
+            refused=self._credential if challenge is not None else None,
         )
         if challenge is not None and credential is None:
             raise challenge
         self._credential = credential
         left = None if job.timeout is None else max(0.001, self._until - self._clock())
-        limits = job.limits or Limits.for_task(job.task, fallback=turn.fallback, total=left)
+        plugin = await self._runtime.registry.load(model.provider)
+        limits = job.limits or Limits.for_task(
+            job.task, fallback=turn.fallback, total=left, keep_alive=plugin.keep_alive
+        )
         return self._runtime.session(
             model.provider, limits=limits, credential=credential, model=model, token=job.token
         )

@@ -188,7 +188,8 @@ class Catalog:
         plugin = self.registry.loaded(name)
         try:
             with isolated(name, "static_models"):
-                return stamp(plugin.static_models, name, "static", now) if plugin else ()
+                known = plugin.static_models(self.registry.settings.for_provider(name)) if plugin else ()
+                return stamp(known, name, "static", now)
         except PluginError:
             return ()
 

@@ -320,12 +320,14 @@ def _status(runtime: Runtime, name: str) -> ProviderStatus:
     listing = runtime.catalog.listings.get(name)
     blocking = runtime.blockings.get(instance.plugin)
     verdict = registry.verdict(instance.plugin) if found else "is not installed"
+    if found is not None and found.problem:
+        verdict = f"{found.problem} ({found.remedy})" if found.remedy else found.problem
     return ProviderStatus(
         name=name,
         plugin=instance.plugin,
         distribution=found.distribution if found else None,
         version=found.version if found else None,
-        verdict=found.problem or verdict if found else verdict,
+        verdict=verdict,
         models=len({model.id for model in listing.models}) if listing else None,
         source=listing.source if listing else None,
         problem=str(blocking) if blocking else listing.problem if listing else None,

@@ -11,9 +11,11 @@ implementations:
 An implementation may take fewer arguments than the spec, by name. A misspelt hook is an error when the
 plugin is loaded. Beside its hooks the object may have
 
-    static_models         a sequence of `Model`: served while nothing better is known
+    static_models         a sequence of `Model`, or a function of the provider's settings that gives
+                          one: served while nothing better is known
     settings              names of its settings, for `plugmux providers` and for spotting a misspelt one
     default_auth          an `Auth` value for models that were never seen (pass-through names)
+    keep_alive            seconds between the service's signs of life while nothing else comes
     credential_remedy     how to get a credential, for the error that says one is missing
     credential_per_model  True: `authenticate` is asked for each model anew (`session.model` says which)
     login, logout         for `plugmux auth login`: async functions of (session, echo)

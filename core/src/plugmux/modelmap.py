@@ -46,7 +46,8 @@ class ModelMap:
         entries = self._by_id.setdefault(model.id, [])
         if not entries:
             self._folded.setdefault(model.id.casefold(), set()).add(model.id)
-            self._short.setdefault(short_name(model.id), set()).add(model.id)
+            if not model.id.startswith("spaces/"):  # a Space is not the model that its name recalls
+                self._short.setdefault(short_name(model.id), set()).add(model.id)
         entries.append(model)
         for alias in model.aliases:
             self._plugin_aliases.setdefault(alias, set()).add(model.id)

@@ -8,7 +8,7 @@ a reason and a remedy, and harms nobody else.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import ModuleType
@@ -135,8 +135,14 @@ class Plugin:
         return module.partition(".")[0]
 
     @property
-    def static_models(self) -> Sequence[Model]:
-        return tuple(getattr(self.target, "static_models", ()))
+    def keep_alive(self) -> float:
+        """Seconds between the signs of life that its service gives while nothing else comes."""
+        return float(getattr(self.target, "keep_alive", 0.0))
+
+    def static_models(self, settings: Mapping[str, Any]) -> Sequence[Model]:
+        """What it serves as far as is known without asking anybody."""
+        models = getattr(self.target, "static_models", ())
+        return tuple(models(settings) if callable(models) else models)
 
     @property
     def default_auth(self) -> Auth:

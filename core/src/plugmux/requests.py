@@ -181,13 +181,17 @@ class Limits:
     total: float | None = None
 
     @classmethod
-    def for_task(cls, task: Task, *, fallback: bool, total: float | None = None) -> Limits:
-        """The defaults for a task; shorter where another candidate stands ready."""
+    def for_task(
+        cls, task: Task, *, fallback: bool, total: float | None = None, keep_alive: float = 0.0
+    ) -> Limits:
+        """The defaults for a task; shorter where another candidate stands ready. A service that gives a
+        sign of life every `keep_alive` seconds is silent only after one and a half of these."""
         if task.is_media or task is Task.AUTOMATIC_SPEECH_RECOGNITION:
             whole = total or 600.0
             return cls(first_sign=whole, total=whole)
         if fallback:
-            return cls(first_sign=10.0, first_content=12.0, idle=10.0, total=total)
+            idle = max(10.0, 1.5 * keep_alive)
+            return cls(first_sign=10.0, first_content=12.0, idle=idle, total=total)
         return cls(first_sign=60.0, first_content=120.0, idle=60.0, total=total)
 
 

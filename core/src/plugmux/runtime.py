@@ -154,15 +154,17 @@ class Runtime:
         model: Model | None = None,
         token: str | None = None,
         challenge: ProviderError | None = None,
+        refused: Credential | None = None,
     ) -> Credential | None:
-        """The provider's credential, found once and renewed on a challenge. Raises PlugmuxError."""
+        """The provider's credential, found once and renewed on a challenge: the error and what was
+        `refused`. Raises PlugmuxError."""
         plugin = await self.registry.load(provider)
         if token is not None:
-            return await self._authenticate(plugin, provider, model, token, challenge)
+            return await self._authenticate(plugin, provider, model, token, challenge, refused)
         key = provider, model.id if model and plugin.credential_per_model else ""
         async with self._authenticating.setdefault(key, anyio.Lock()):
             if key not in self._credentials or challenge is not None:
-                found = await self._authenticate(plugin, provider, model, None, challenge)
+                found = await self._authenticate(plugin, provider, model, None, challenge, refused)
                 if challenge is not None and found is None:
                     return None
                 self._credentials[key] = found
@@ -175,8 +177,9 @@ class Runtime:
         model: Model | None,
         token: str | None,
         challenge: ProviderError | None,
+        refused: Credential | None,
     ) -> Credential | None:
-        session = self.session(provider, model=model, token=token)
+        session = self.session(provider, model=model, token=token, credential=refused)
         with isolated(provider, "authenticate"), anyio.fail_after(AUTHENTICATE_SECONDS):
             awaitable = plugin.hook.authenticate(session=session, challenge=challenge)
             found = await awaitable if awaitable is not None else None
@@ -196,7 +199,7 @@ class Runtime:
         with isolated(provider, "get_models"):
             awaitable = plugin.hook.get_models(session=session, wanted=wanted)
             if awaitable is None:
-                return plugin.static_models
+                return plugin.static_models(session.settings)
             return await awaitable  # type: ignore[no-any-return]
 
     def _listing_key(self, provider: str) -> str:

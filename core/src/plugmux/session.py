@@ -65,7 +65,7 @@ class Session:
 
     `provider`    the instance's name, `settings` its settings (environment over config file)
     `http`        HTTP with this attempt's credential and limits (`Http`)
-    `credential`  the provider's credential, or None; `authenticate` itself is called without one
+    `credential`  the provider's credential, or None; `authenticate` has what was refused, if anything
     `token`       what the caller gave as `token=`, as a function that reveals it, or None
     `cache`       small JSON values on disk, the provider's own
     `model`       the model of the attempt; None elsewhere
@@ -73,7 +73,7 @@ class Session:
     """
 
     provider: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(repr=False)
     http: Http
     cache: Cache
     credential: Credential | None = None

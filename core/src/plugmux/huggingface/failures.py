@@ -102,7 +102,8 @@ def _typed(text: str, body: Any, facts: dict[str, Any], *, gated: bool = False) 
     if status in (400, 413, 422) and (error := _context_error(text, inner, facts)):
         return error
     if status in (401, 403, 404) and (gated or _GATED.search(text)):
-        return PermissionDeniedError(text, remedy=_GATE_REMEDY, **facts)
+        # A gate shuts one model; the credential is good for the others.
+        return PermissionDeniedError(text, remedy=_GATE_REMEDY, scope=Scope.CANDIDATE, **facts)
     if facts["code"] in _NO_MODEL:
         return ModelNotFoundError(text, remedy=_NO_MODEL[facts["code"]], **facts)
     if status == 429 and _EMPTY.search(f"{facts['code']} {_kind(body)}"):

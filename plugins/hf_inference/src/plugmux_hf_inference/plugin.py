@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from plugmux.hooks import hookimpl
 from plugmux.models import Auth
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from plugmux.requests import Request
     from plugmux.session import Session
 
-static_models = STATIC_MODELS
 default_auth = Auth.OPTIONAL
 credential_remedy = "set HF_TOKEN, or run: plugmux auth login hf-inference"
 settings = ("api_key", "base_url", "bill_to", "hub_url", "models", "router_url", "token")
+
+
+def static_models(settings: Mapping[str, Any]) -> Sequence[Model]:
+    """The router's known models; of a server at `base_url` nothing is known beforehand."""
+    return () if settings.get("base_url") else STATIC_MODELS
 
 
 @hookimpl

@@ -25,6 +25,7 @@ class SpacePlugin:
 
     settings = SETTINGS
     default_auth = Auth.OPTIONAL
+    keep_alive = 15.0  # Gradio's heartbeat
     credential_per_model = True
 
     @property
