@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+import nox.virtualenv
 
 ROOT = Path(__file__).parent
 MEMBERS = [ROOT / "core", *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
@@ -199,8 +200,8 @@ def _side_environment(
 
 
 def _uv(session: nox.Session) -> str:
-    """uv's path where this session uses it, else an empty text."""
-    return shutil.which("uv") or "" if session.venv_backend == "uv" else ""
+    """The uv that nox itself found, on the path or as a package beside it; an empty text without one."""
+    return nox.virtualenv.UV if session.venv_backend == "uv" else ""
 
 
 def _test_environment(session: nox.Session) -> dict[str, str]:

@@ -398,3 +398,13 @@ async def test_a_plugins_own_words_say_how_to_get_its_credential(client, scripte
 
     with pytest.raises(NoRouteError, match="ask the doorman"):
         await client(a=Careful(auth="required")).complete("org/model", "hi")
+
+
+async def test_the_default_is_one_for_the_task(client, scripted):
+    a = scripted(default=True)
+    b = scripted(models=["org/painter"], tasks=["text-to-image"])
+    async with client(a=a, b=b) as one:
+        assert (await one.complete(None, "hi")).model == "org/model"
+        with pytest.raises(NoRouteError, match="no default for text-to-image") as caught:
+            await one.complete(None, "a fox", task="text-to-image")
+    assert caught.value.near == ("org/painter",)

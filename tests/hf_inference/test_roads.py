@@ -231,7 +231,7 @@ async def test_the_hub_is_never_told_the_path_of_a_model_on_disk(collect, event_
             return httpx.Response(404)
         return event_stream({"model": "m", "choices": [{"text": "Hi", "finish_reason": "stop"}]}, "[DONE]")
 
-    model = Model(id="/home/me/secret-model")
+    model = Model(id="/srv/models/secret-model")
     await collect(answer, "Hello", model=model, task=Task.TEXT_GENERATION, settings=OWN)
 
 

@@ -95,7 +95,7 @@ def test_what_is_no_model_is_none(body):
     [
         ("gpt2", True),
         ("org/model-1.5_x", True),
-        ("/home/me/model", False),
+        ("/srv/models/mine", False),
         ("../model", False),
         ("./model", False),
         ("a/b/c", False),

@@ -85,9 +85,15 @@ class Planner:
         configured = self.runtime.settings.default_model
         if configured is not None:
             return configured
-        named = [model for model in models_map.models if model.default]
+        task = self.asked.task or Task.CONVERSATIONAL
+        named = [model for model in models_map.models if model.default and task in model.tasks]
         if not named:
-            raise NoRouteError("no model was named and there is no default", remedy="set PLUGMUX_MODEL")
+            listed = dict.fromkeys(m.id for m in models_map.models if task in m.tasks and m.listed)
+            raise NoRouteError(
+                f"no model was named and there is no default for {task.value}",
+                near=[*listed][:4],
+                remedy="name one, or set PLUGMUX_MODEL",
+            )
         named.sort(key=lambda model: model.auth is Auth.REQUIRED)
         return f"{named[0].provider}::{named[0].id}"
 
