@@ -26,7 +26,6 @@ from plugmux.cli.options import option_values, policy_values
 from plugmux.cli.prompts import attachment_part, piped_text, prompt_from, user_message
 from plugmux.cli.tables import aligned
 from plugmux.cli.terminal import Terminal, visible
-from plugmux.cli.tokens import StoredTokens, keeper_of, settings_with
 from plugmux.cli.words import model_and_prompt
 from plugmux.credentials import Secret
 from plugmux.events import (
@@ -45,6 +44,7 @@ from plugmux.events import (
     Text,
     Usage,
 )
+from plugmux.logins import StoredTokens, keeper_of, settings_with
 from plugmux.settings import Settings
 
 

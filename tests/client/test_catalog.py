@@ -141,3 +141,24 @@ async def test_a_refresh_can_be_asked_for(client, scripted):
         await one.models()
         await one.models(refresh=True)
     assert a.listed == 2
+
+
+async def test_a_failed_listing_is_remembered_by_the_next_client(client):
+    class Counting(Failing):
+        asked = 0
+
+        @hookimpl
+        async def get_models(self):
+            self.asked += 1
+            raise OSError("the service is down")
+
+    plugin = Counting()
+    for _ in range(3):
+        assert await ids(client(a=plugin)) == ["org/static"]
+    assert plugin.asked == 1
+
+
+async def test_a_pinned_provider_waits_for_nobody_else(client, scripted):
+    a, b = scripted(), scripted()
+    await client(a=a, b=b).complete("a::org/model", "hi")
+    assert (a.listed, b.listed) == (1, 0)

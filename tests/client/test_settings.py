@@ -3,6 +3,8 @@ from pathlib import Path
 import pytest
 
 from plugmux import ConfigurationError
+from plugmux.credentials import Secret
+from plugmux.logins import StoredTokens, keeper_of
 from plugmux.settings import Settings
 
 
@@ -72,3 +74,19 @@ def test_settings_show_no_secret(tmp_path):
     settings = load(tmp_path, '[providers.x]\napi_key = "sesame-open"\n', HF_TOKEN="sesame-shut")
     assert "sesame" not in repr(settings)
     assert settings.config_path == Path(tmp_path) / "config.toml"
+
+
+def test_a_kept_login_is_a_setting_of_its_provider(tmp_path):
+    StoredTokens(tmp_path).keep(keeper_of("hf-inference"), Secret("kept-word"))
+    assert load(tmp_path).for_provider("hf-media")["token"] == "kept-word"
+
+
+def test_a_kept_hub_login_goes_to_no_server_of_the_users_own(tmp_path):
+    StoredTokens(tmp_path).keep(keeper_of("hf-inference"), Secret("kept-word"))
+    settings = load(tmp_path, PLUGMUX_HF_INFERENCE_BASE_URL="http://127.0.0.1:8000/v1")
+    assert "token" not in settings.for_provider("hf-inference")
+
+
+def test_damaged_logins_are_said_and_set_aside(tmp_path):
+    (tmp_path / "credentials.json").write_text("{")
+    assert "damaged" in load(tmp_path).problems[0]

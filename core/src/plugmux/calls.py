@@ -44,7 +44,7 @@ class Call:
             conversation = Conversation.from_dict(conversation)
         self.models = model_names(model)
         self.conversation = conversation
-        self.messages = messages_from(messages, system=system)
+        self.messages = messages_from(messages, system=system, may_be_empty=options.get("audio") is not None)
         if conversation is not None:
             self.messages = (*conversation.messages, *self.messages)
         self.task = task_from(task)

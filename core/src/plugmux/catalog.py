@@ -7,7 +7,7 @@ task outlives a call: whoever finds the map old refreshes it for a moment and th
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import anyio
@@ -63,14 +63,15 @@ class Catalog:
     _map: ModelMap | None = None
     _refreshing: anyio.Lock = field(factory=anyio.Lock)
 
-    async def current(self, *, refresh: bool = False) -> ModelMap:
-        """The map: at once when fresh; refreshed for a moment when old; waited for when empty."""
+    async def current(self, *, refresh: bool = False, only: Collection[str] | None = None) -> ModelMap:
+        """The map: at once when fresh; refreshed for a moment when old; waited for when empty. `only`
+        names the providers that matter now."""
         if self._map is None:
             self._read_cache()
-        if self._map is not None and not refresh and not self._stale():
+        if self._map is not None and not refresh and not self._stale(only):
             return self._map
         async with self._refreshing:
-            stale = list(self.registry.instances()) if refresh else self._stale()
+            stale = list(self.registry.instances()) if refresh else self._stale(only)
             if stale:
                 known = all(name in self.listings for name in stale)
                 patience = DISCOVERY_LIMIT if refresh else PATIENCE if known else COLD_PATIENCE
@@ -113,9 +114,9 @@ class Catalog:
                 self._looked_up[key] = (min(until, self.clock() + NO_SECONDS), kept, reasons)
         self._rebuild()
 
-    def _stale(self) -> list[str]:
+    def _stale(self, only: Collection[str] | None) -> list[str]:
         now = self.clock()
-        names = self.registry.instances()
+        names = [name for name in self.registry.instances() if only is None or name in only]
         return [n for n in names if n not in self.listings or self.listings[n].fresh_until < now]
 
     def _rebuild(self) -> None:
@@ -145,10 +146,13 @@ class Catalog:
         try:
             models = tuple(model_from_plain(item) for item in plain["models"])
             seen_at = float(plain["seen_at"])
+            until = float(plain.get("fresh_until", seen_at + LIST_SECONDS))
+            source, problem = plain.get("source", "cache"), plain.get("problem")
         except (TypeError, ValueError, KeyError):
             return None
-        until = seen_at + LIST_SECONDS
-        return Listing(provider=name, models=models, source="cache", seen_at=seen_at, fresh_until=until)
+        return Listing(
+            provider=name, models=models, source=source, seen_at=seen_at, fresh_until=until, problem=problem
+        )
 
     async def _refresh(self, names: Sequence[str], done: set[str]) -> None:
         async def refresh_one(name: str) -> None:
@@ -183,6 +187,14 @@ class Catalog:
         old.problem = problem
         old.fresh_until = now + seconds
         self.listings[name] = old
+        plain = {
+            "models": [model_to_plain(model) for model in old.models],
+            "seen_at": old.seen_at,
+            "fresh_until": old.fresh_until,
+            "source": old.source,
+            "problem": problem,
+        }
+        self.cache.put(self.cache_key(name), plain, seconds=LIST_SECONDS)
 
     def _static(self, name: str, now: float) -> tuple[Model, ...]:
         plugin = self.registry.loaded(name)

@@ -145,13 +145,24 @@ class Media:
         try:
             with partial.open("xb") as file:
                 self._spool.copy_to(file)
-            os.link(partial, target)
+            _put(partial, target)
         finally:
             partial.unlink(missing_ok=True)
         return target
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self.data, self.kind, self.mime_type, self.url, self.prompt)
+
+
+def _put(partial: Path, target: Path) -> None:
+    """Give a finished file its name, if that is free. Raises FileExistsError."""
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        target.open("xb").close()
+        partial.replace(target)
 
 
 def mime_type_of(head: bytes) -> str | None:

@@ -73,11 +73,13 @@ class Message:
 MessagesInput: TypeAlias = "str | Message | Mapping[str, Any] | Iterable[Message | Mapping[str, Any]]"
 
 
-def messages_from(given: MessagesInput, *, system: str | None = None) -> tuple[Message, ...]:
+def messages_from(
+    given: MessagesInput, *, system: str | None = None, may_be_empty: bool = False
+) -> tuple[Message, ...]:
     """Check what a caller gave and return messages.
 
-    A string is one user message. `system` is put in front. Raises InvalidInputError with the path
-    of the wrong field (`messages[2].role`).
+    A string is one user message. `system` is put in front. `may_be_empty`: a sound says it all.
+    Raises InvalidInputError with the path of the wrong field (`messages[2].role`).
     """
     if isinstance(given, str):
         messages: tuple[Message, ...] = (Message(role="user", content=given),)
@@ -87,7 +89,8 @@ def messages_from(given: MessagesInput, *, system: str | None = None) -> tuple[M
         messages = tuple(_message_from(item, f"messages[{i}]") for i, item in enumerate(given))
     else:
         raise InvalidInputError(f"expected text or messages, got {_name(given)}", field="messages")
-    _refuse_emptiness(messages)
+    if not may_be_empty:
+        _refuse_emptiness(messages)
     if system is not None:
         messages = (Message(role="system", content=system), *messages)
     return messages

@@ -55,7 +55,7 @@ class Planner:
     async def explain(self) -> Plan:
         """The route, also an empty one. Raises NoRouteError for a name that nobody knows."""
         self._refuse_emptiness()
-        models_map = await self.runtime.catalog.current()
+        models_map = await self.runtime.catalog.current(only=self._pinned())
         texts = self.asked.models or (self._default(models_map),)
         found: list[Route] = []
         task: Task | None = None
@@ -80,6 +80,11 @@ class Planner:
             "no provider plugin is installed",
             remedy=f"install one: pip install plugmux-hf-inference (there are: {packages})",
         )
+
+    def _pinned(self) -> list[str] | None:
+        """The providers that every name pins, if each pins one: nobody else need be asked."""
+        providers = [parse_name(text).provider for text in self.asked.models]
+        return [name for name in providers if name] if providers and all(providers) else None
 
     def _default(self, models_map: ModelMap) -> str:
         configured = self.runtime.settings.default_model

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from plugmux.errors import ConfigurationError
 
@@ -62,14 +62,14 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read the environment and the configuration file."""
+        """Read the environment, the configuration file, and the tokens that `plugmux auth login` keeps."""
         environ = dict(os.environ if environ is None else environ)
         home = _home(environ)
         config_path = Path(environ.get("PLUGMUX_CONFIG") or home / "config.toml")
         file, problems = _read(config_path)
         providers = dict(_table(file, "providers", problems))
         instances = _file_instances(providers, problems) | _environ_instances(environ)
-        return cls(
+        settings = cls(
             home=home,
             cache_folder=_cache_folder(environ, home),
             config_path=config_path,
@@ -82,6 +82,7 @@ class Settings:
             providers=providers,
             problems=tuple(problems),
         )
+        return _with_logins(settings)
 
     def for_provider(self, name: str) -> dict[str, Any]:
         """A provider's settings by lower-case name: the environment over the configuration file."""
@@ -94,6 +95,16 @@ class Settings:
             if variable.startswith(prefix) and variable not in RESERVED and value:
                 merged[variable.removeprefix(prefix).lower()] = value
         return merged
+
+
+def _with_logins(settings: Settings) -> Settings:
+    from plugmux.logins import StoredTokens, settings_with
+
+    tokens = StoredTokens(settings.home)
+    if not tokens.path.exists():
+        return settings
+    kept = settings_with(settings, tokens.load())
+    return kept if tokens.problem is None else evolve(kept, problems=(*kept.problems, tokens.problem))
 
 
 def _home(environ: Mapping[str, str]) -> Path:

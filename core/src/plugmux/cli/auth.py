@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plugmux.cli.terminal import Terminal
-from plugmux.cli.tokens import StoredTokens, keeper_of
 from plugmux.credentials import Secret
 from plugmux.errors import InvalidInputError, PlugmuxError
+from plugmux.logins import StoredTokens, keeper_of
 
 if TYPE_CHECKING:
     from plugmux.runtime import Runtime

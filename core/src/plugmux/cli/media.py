@@ -19,9 +19,6 @@ __all__ = ["image", "speak", "transcribe", "video"]
 
 Command = Callable[..., None]
 
-SOUND = "(sound)"
-"""Stands in for the message that a sound does not have: the client refuses an empty one."""
-
 
 def _common(command: Command) -> Command:
     """The options that all four share."""
@@ -122,7 +119,7 @@ def transcribe(words: tuple[str, ...], language: str | None, **given: Any) -> No
     if audio is None:
         raise InvalidInputError("which sound file?", field="FILE")
     task = Task.AUTOMATIC_SPEECH_RECOGNITION
-    _run(_question(task, models, SOUND, given, audio=audio, language=language), given)
+    _run(_question(task, models, "", given, audio=audio, language=language), given)
 
 
 def _visual_options(given: dict[str, Any]) -> dict[str, Any]:

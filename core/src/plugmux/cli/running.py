@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
-from plugmux.cli.tokens import StoredTokens, settings_with
 from plugmux.settings import Settings
 
 if TYPE_CHECKING:
@@ -91,10 +90,8 @@ def with_runtime(terminal: Terminal, work: Callable[[Runtime], Awaitable[Result]
 
 
 def load_settings(terminal: Terminal) -> Settings:
-    """The settings with the kept tokens in them. Says what was wrong with either file."""
+    """The settings. Says what was wrong with their files."""
     settings = Settings.load(terminal.environ)
-    tokens = StoredTokens(settings.home)
-    stored = tokens.load()
-    for problem in filter(None, (*settings.problems, tokens.problem)):
+    for problem in settings.problems:
         terminal.note(f"note: {problem}", "yellow")
-    return settings_with(settings, stored)
+    return settings

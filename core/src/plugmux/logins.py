@@ -9,12 +9,15 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
 from plugmux.cache import write_private
 from plugmux.credentials import Secret
-from plugmux.settings import Settings
+
+if TYPE_CHECKING:
+    from plugmux.settings import Settings
 
 __all__ = ["StoredTokens", "keeper_of", "settings_with"]
 
@@ -78,7 +81,8 @@ def settings_with(settings: Settings, tokens: Mapping[str, Secret]) -> Settings:
     """`settings` in which each kept token is its provider's setting `token`."""
     by_provider = {name: token for name, token in tokens.items() if name != HUB}
     if HUB in tokens and not any(settings.environ.get(name) for name in HUB_VARIABLES):
-        by_provider |= dict.fromkeys(HUB_PLUGINS, tokens[HUB])
+        at_the_hub = [name for name in HUB_PLUGINS if not settings.for_provider(name).get("base_url")]
+        by_provider |= dict.fromkeys(at_the_hub, tokens[HUB])
     providers = {name: dict(values) for name, values in settings.providers.items()}
     for name, token in by_provider.items():
         providers.setdefault(name, {}).setdefault("token", token.reveal())
