@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plugmux.models import Auth, Capability, Model, Pricing, Task
+from plugmux.model import Auth, Capability, Model, Pricing, Task
 
 
 def test_a_capability_that_nobody_stated_is_unknown() -> None:

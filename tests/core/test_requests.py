@@ -8,7 +8,7 @@ import pytest
 
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Conversation, Message, ProviderState
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.requests import Limits, Options, Policy, Request, options_from, policy_from
 
 

@@ -1,6 +1,7 @@
 """A caller who goes away at any moment leaves nothing open."""
 
 import gc
+import os
 import threading
 from pathlib import Path
 
@@ -118,16 +119,25 @@ async def leave(client, how, at):
     return left
 
 
-async def test_many_requests_of_which_a_third_is_cancelled_leave_nothing(tmp_path):
+async def test_5000_requests_of_which_a_third_is_cancelled_leave_nothing(tmp_path):
     async with FaultServer(served()) as server, AsyncClient(settings=settings(tmp_path, server)) as client:
         await client.models()
         counts = []
         for _ in range(5):
-            await storm(client, 100)
+            for _ in range(5):
+                await storm(client, 200)
+            server.requests.clear()
             gc.collect()
-            counts.append((open_files(), threading.active_count()))
+            counts.append((open_files(), threading.active_count(), memory()))
         assert counts[-1][0] <= counts[0][0] + 5
         assert counts[-1][1] <= counts[0][1] + 2
+        assert counts[-1][2] <= counts[0][2] + 8 * 2**20
+
+
+def memory():
+    """Bytes of this process in memory; 0 where nobody says."""
+    status = Path("/proc/self/statm")
+    return int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if status.exists() else 0
 
 
 async def storm(client, count):

@@ -12,7 +12,7 @@ from plugmux.cache import Cache
 from plugmux.credentials import Credential
 from plugmux.http import Http
 from plugmux.messages import Conversation, messages_from
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.requests import Limits, Request, options_from
 from plugmux.session import Resources, Session
 from plugmux.transport import Stopwatch, Transport

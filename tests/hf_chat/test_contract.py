@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.testing import ProviderContract, replies
 from plugmux.testing.replies import Replies, Reply
 from plugmux.testing.server import SeenRequest

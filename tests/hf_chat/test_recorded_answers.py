@@ -23,7 +23,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Finish, FinishReason, Notice, Text
 from plugmux.http import Response
-from plugmux.models import Auth, Capability, Task
+from plugmux.model import Auth, Capability, Task
 from plugmux_hf_chat._answer import Answer
 from plugmux_hf_chat._conversation import State, chat_of, unwrap
 from plugmux_hf_chat._errors import error_of

@@ -12,7 +12,7 @@ import pytest
 
 from plugmux.errors import ConfigurationError, InvalidRequestError, MalformedResponseError
 from plugmux.messages import Attachment, messages_from
-from plugmux.models import Auth, Capability, Task
+from plugmux.model import Auth, Capability, Task
 from plugmux.session import Session
 from plugmux_hf_chat import cohere, plugin
 from plugmux_hf_chat._conversation import State, chat_of

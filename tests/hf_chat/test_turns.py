@@ -34,7 +34,7 @@ from plugmux.events import (
     Title,
 )
 from plugmux.messages import Conversation, Message, ProviderState
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.requests import Request
 from plugmux.session import Session
 from plugmux_hf_chat import plugin

@@ -15,7 +15,7 @@ from plugmux.credentials import Credential
 from plugmux.events import Event
 from plugmux.http import Http
 from plugmux.messages import MessagesInput, messages_from
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.requests import Limits, Request, options_from
 from plugmux.sandbox import Sandbox, Timings
 from plugmux.session import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.testing import ProviderContract, chat, replies
 from plugmux.testing.replies import Replies, Reply
 from plugmux_hf_inference import plugin

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from plugmux.errors import AuthenticationError, ModelNotFoundError, ProviderError, ServerError
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_inference import plugin
 
 LIVE = {"providerId": "id", "status": "live"}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from plugmux.errors import MalformedResponseError
-from plugmux.models import Auth, Capability, Pricing, Task
+from plugmux.model import Auth, Capability, Pricing, Task
 from plugmux_hf_inference._listing import own_models, router_models
 from plugmux_hf_inference._static import ALIASES, DEFAULT_MODEL, STATIC_MODELS
 

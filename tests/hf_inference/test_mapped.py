@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plugmux.huggingface.hub import model_of
-from plugmux.models import Capability, Task
+from plugmux.model import Capability, Task
 from plugmux_hf_inference._mapped import models_of
 
 

@@ -19,7 +19,7 @@ from attrs import define, field
 
 from plugmux import errors
 from plugmux.events import Event, Finish, Notice, Progress, Reasoning, Sources, Text, ToolCall, Usage
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux_hf_inference import plugin
 
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads(Path(__file__).with_name("recordings.toml").read_text())

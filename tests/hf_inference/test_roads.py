@@ -18,7 +18,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Finish, FinishReason, Notice, ServedBy, Text
 from plugmux.media import Media
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
 OWN = {"base_url": "http://127.0.0.1:8000/v1"}

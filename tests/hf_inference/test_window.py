@@ -9,7 +9,7 @@ import pytest
 
 from plugmux.errors import ContextLengthError
 from plugmux.events import Finish, Notice, Text
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux_hf_inference._places import place_of
 from plugmux_hf_inference._window import tokenizer_of
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from plugmux.errors import ContextLengthError, InvalidRequestError
-from plugmux.models import Capability, Model
+from plugmux.model import Capability, Model
 from plugmux_hf_inference._wire import chat_sending, mend
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -17,7 +17,7 @@ from plugmux.credentials import Credential
 from plugmux.events import Event
 from plugmux.http import Http
 from plugmux.messages import Message
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.requests import Limits, Options, Request
 from plugmux.session import Session
 from plugmux.transport import Stopwatch, Transport

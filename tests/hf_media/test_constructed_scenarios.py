@@ -17,7 +17,7 @@ from plugmux.errors import ContentFilterError, DeadlineError, ProviderError, Ser
 from plugmux.events import Finish, Text
 from plugmux.media import Media
 from plugmux.messages import Attachment
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.requests import Limits
 
 IMAGE = Attachment(name="cat.png", mime_type="image/png", data=b"")

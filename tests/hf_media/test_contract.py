@@ -13,7 +13,7 @@ import anyio
 
 from plugmux.cache import Cache
 from plugmux.http import Http
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.requests import Limits
 from plugmux.session import Session
 from plugmux.testing import FaultServer, SeenRequest, replies

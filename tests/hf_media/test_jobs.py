@@ -27,7 +27,7 @@ from plugmux.errors import (
 from plugmux.events import Finish, Notice, Progress, ServedBy, Text
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.requests import Limits
 from plugmux_hf_media import plugin
 

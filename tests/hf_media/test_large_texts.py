@@ -11,7 +11,7 @@ import pytest
 from plugmux.errors import MalformedResponseError
 from plugmux.http import Response
 from plugmux.media import SLICE, SPOOL_LIMIT, Media, MediaKind
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_media import _large, _results
 
 TEXT = "A" * (_large.LONG + 5)

@@ -16,7 +16,7 @@ import pytest
 
 from plugmux.media import Media
 from plugmux.messages import Attachment
-from plugmux.models import Task
+from plugmux.model import Task
 
 LARGE = 12 * 1024 * 1024
 LONGEST = 0.02

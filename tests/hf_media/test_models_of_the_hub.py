@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from plugmux.errors import ProviderError
+from plugmux.model import Auth, Model, Task
 from plugmux.modelmap import ModelMap
-from plugmux.models import Auth, Model, Task
 from plugmux_hf_media import plugin
 from plugmux_hf_media._listing import models_of, static_models, video_first
 

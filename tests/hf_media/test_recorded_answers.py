@@ -24,7 +24,7 @@ from plugmux.errors import (
 from plugmux.http import Response
 from plugmux.huggingface.failures import error_of
 from plugmux.media import MediaKind
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_media import _answers, _results
 from plugmux_hf_media._routes import Route
 from plugmux_hf_media._table import route_of

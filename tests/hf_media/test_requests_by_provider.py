@@ -10,7 +10,7 @@ import pytest
 
 from plugmux.errors import InvalidRequestError, Scope
 from plugmux.messages import Attachment
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.requests import Options
 from plugmux_hf_media import _wire
 from plugmux_hf_media._routes import Wanted

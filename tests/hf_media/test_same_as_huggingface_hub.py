@@ -21,7 +21,7 @@ from plugmux.credentials import Credential
 from plugmux.errors import InvalidRequestError
 from plugmux.http import Http
 from plugmux.messages import Attachment, Message
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 from plugmux.requests import Limits, Options, Request
 from plugmux.session import Session
 from plugmux.testing import FaultServer, SeenRequest, replies

@@ -21,7 +21,7 @@ from plugmux.errors import (
     QuotaExceededError,
     StreamCutError,
 )
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.sandbox import Sandbox, Timings
 from plugmux.settings import Settings
 from plugmux_hf_media import sandbox

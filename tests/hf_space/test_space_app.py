@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from plugmux.errors import MalformedResponseError, ModelNotFoundError
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_space._app import App, app_of, base_of
 from plugmux_hf_space._settings import Override
 from plugmux_hf_space._tasks import History, Verdict, judge, pick

@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from plugmux.errors import InvalidRequestError
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_space._app import Component, Slot, app_of
 from plugmux_hf_space._binding import Bound, Given, bind
 from plugmux_hf_space._settings import Override

@@ -18,7 +18,7 @@ from plugmux.errors import (
     ServerError,
 )
 from plugmux.events import Progress, Text
-from plugmux.models import Auth, Model, Task
+from plugmux.model import Auth, Model, Task
 from plugmux.testing import FaultServer, replies
 from plugmux_hf_space import plugin
 from plugmux_hf_space._hub import facts_of, obstacle

@@ -35,15 +35,21 @@ def serving_python() -> Path:
 
 
 @pytest.fixture(scope="session")
-def chat_server(serving_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChatServer]:
-    """A two-layer Llama with random weights behind `transformers serve`."""
+def model_folder(serving_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A two-layer Llama with random weights, its tokenizer and its template."""
     folder = tmp_path_factory.mktemp("model") / "tiny-llama"
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(folder.parent / "hf")}
     saver = Path(__file__).with_name("tiny_llama.py")
-    subprocess.run([str(serving_python), str(saver), str(folder)], env=env, check=True, timeout=300)
-    log = folder.parent / "serve.log"
+    subprocess.run([str(serving_python), str(saver), str(folder)], check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chat_server(serving_python: Path, model_folder: Path) -> Iterator[ChatServer]:
+    """The model behind `transformers serve`."""
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(model_folder.parent / "hf")}
+    log = model_folder.parent / "serve.log"
     with _serving(serving_python, env, log) as address:
-        yield ChatServer(f"{address}/v1", str(folder))
+        yield ChatServer(f"{address}/v1", str(model_folder))
 
 
 @contextmanager

@@ -63,7 +63,7 @@ _HOMES = {
     "plugmux.hooks": ("hookimpl", "stream_wrapper"),
     "plugmux.media": ("Media", "MediaKind"),
     "plugmux.messages": ("Attachment", "Conversation", "Message"),
-    "plugmux.models": ("Auth", "Capability", "Model", "Pricing", "Task"),
+    "plugmux.model": ("Auth", "Capability", "Model", "Pricing", "Task"),
     "plugmux.requests": ("Limits", "Options", "Policy", "Request"),
     "plugmux.session": ("Session",),
 }

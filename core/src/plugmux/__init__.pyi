@@ -51,7 +51,7 @@ from plugmux.events import (
 from plugmux.hooks import hookimpl, stream_wrapper
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment, Conversation, Message
-from plugmux.models import Auth, Capability, Model, Pricing, Task
+from plugmux.model import Auth, Capability, Model, Pricing, Task
 from plugmux.requests import Limits, Options, Policy, Request
 from plugmux.session import Session
 

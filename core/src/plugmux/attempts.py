@@ -29,7 +29,7 @@ from plugmux.failover import Failover, Turn
 from plugmux.guard import checked, failure_of, isolated
 from plugmux.http import conceal
 from plugmux.messages import Conversation, Message, ProviderState
-from plugmux.models import Capability, Task
+from plugmux.model import Capability, Task
 from plugmux.requests import Limits, Options, Policy, Request
 from plugmux.routing import Candidate, Route
 from plugmux.runtime import Runtime

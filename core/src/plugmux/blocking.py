@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from plugmux.events import Event
     from plugmux.health import CandidateHealth
     from plugmux.messages import MessagesInput
-    from plugmux.models import Model, Task
+    from plugmux.model import Model, Task
     from plugmux.routing import Route
 
 __all__ = ["Client", "Stream", "complete", "explain", "models", "stream"]

@@ -10,7 +10,7 @@ from plugmux.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from plugmux.messages import Conversation, MessagesInput
-    from plugmux.models import Task
+    from plugmux.model import Task
     from plugmux.planning import Asked
     from plugmux.requests import Limits, Options, Policy
 
@@ -91,7 +91,7 @@ class Call:
 def task_from(given: Task | str | None) -> Task | None:
     if given is None:
         return None
-    from plugmux.models import Task
+    from plugmux.model import Task
 
     try:
         return Task(given)

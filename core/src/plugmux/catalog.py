@@ -17,8 +17,8 @@ from attrs import define, field
 from plugmux.cache import Cache
 from plugmux.errors import PluginError, PlugmuxError
 from plugmux.guard import isolated
+from plugmux.model import Model
 from plugmux.modelmap import ModelMap, model_from_plain, model_to_plain
-from plugmux.models import Model
 from plugmux.plugins import Registry
 
 __all__ = ["MAX_MODELS", "Catalog", "Listing"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plugmux.events import Event
     from plugmux.health import CandidateHealth, Health
     from plugmux.messages import MessagesInput
-    from plugmux.models import Model, Task
+    from plugmux.model import Model, Task
     from plugmux.routing import Route
     from plugmux.runtime import Clocks, Runtime
     from plugmux.settings import Settings

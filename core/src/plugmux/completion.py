@@ -30,7 +30,7 @@ from plugmux.events import (
 if TYPE_CHECKING:
     from plugmux.errors import ProviderError
     from plugmux.messages import Conversation
-    from plugmux.models import Model
+    from plugmux.model import Model
     from plugmux.routing import Candidate, Dropped
 
 __all__ = ["Completion", "Fold", "Trace", "Try"]

@@ -8,7 +8,7 @@ from typing import Any
 
 from plugmux.errors import InvalidRequestError, PluginError, PlugmuxError, ProviderError
 from plugmux.events import Attempt, Event, Finish, Media, Reasoning, Text, ToolCall
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.transport import Stopwatch
 
 __all__ = ["checked", "failure_of", "isolated"]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from plugmux.errors import ProviderError
     from plugmux.events import Event
     from plugmux.messages import Message
-    from plugmux.models import Model
+    from plugmux.model import Model
     from plugmux.requests import Request
     from plugmux.session import Session
 

@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from plugmux.models import Auth, Model, Pricing
+from plugmux.model import Auth, Model, Pricing
 from plugmux.names import short_name
 
 __all__ = ["ModelMap", "Resolved", "model_from_plain", "model_to_plain"]

@@ -9,8 +9,8 @@ from attrs import define, field, frozen
 
 from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
 from plugmux.messages import Message
+from plugmux.model import Auth, Model, Task
 from plugmux.modelmap import ModelMap
-from plugmux.models import Auth, Model, Task
 from plugmux.names import UPSTREAMS, ModelName, parse_name
 from plugmux.plugins import KNOWN_DISTRIBUTIONS
 from plugmux.requests import Options, Policy

@@ -21,7 +21,7 @@ from attrs import define, field, frozen
 from plugmux.cache import Cache
 from plugmux.errors import PluginError
 from plugmux.hooks import PROJECT, Hooks
-from plugmux.models import Auth, Model
+from plugmux.model import Auth, Model
 from plugmux.settings import Instance, Settings
 from plugmux.versions import required_range, satisfies
 

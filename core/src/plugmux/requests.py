@@ -11,7 +11,7 @@ from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, not_
 
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Attachment, Conversation, Message
-from plugmux.models import Model, Task
+from plugmux.model import Model, Task
 
 __all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
 

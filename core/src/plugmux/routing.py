@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from attrs import evolve, field, frozen
 
-from plugmux.models import Auth, Capability, Model, Task
+from plugmux.model import Auth, Capability, Model, Task
 from plugmux.names import SELECTORS, ModelName
 from plugmux.requests import Options, Policy
 

@@ -26,7 +26,7 @@ from plugmux.errors import PluginError, PlugmuxError, ProviderError
 from plugmux.guard import isolated
 from plugmux.health import Health
 from plugmux.http import Http
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.plugins import Plugin, Registry, find
 from plugmux.requests import Limits
 from plugmux.session import Resources, Session

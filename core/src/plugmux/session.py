@@ -19,7 +19,7 @@ from plugmux.guard import isolated
 from plugmux.http import Http
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Message
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.prompts import plain_prompt
 from plugmux.requests import Limits
 from plugmux.settings import Settings

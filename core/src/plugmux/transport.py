@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -16,7 +17,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-import httpx
 from attrs import define, field
 
 from plugmux.credentials import Credential, origin_of
@@ -30,6 +30,13 @@ from plugmux.errors import (
     StreamCutError,
 )
 from plugmux.requests import Limits
+
+# httpx imports a command line of its own where click and rich are installed, which is half of its cost.
+sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+import httpx  # noqa: E402
+
+if sys.modules["httpx._main"] is None:
+    del sys.modules["httpx._main"]
 
 __all__ = ["Exchange", "Outgoing", "Stopwatch", "Transport"]
 

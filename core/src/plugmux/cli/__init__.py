@@ -25,8 +25,6 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    # httpx imports a command line of its own, rich and pygments with it, where they are installed: 35 ms.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
     code = _run()
     if threading.active_count() > 1:
         _leave(code)

@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 
 from plugmux.errors import InvalidInputError, PlugmuxError
 from plugmux.messages import Conversation, Message
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.names import UPSTREAMS
 
 if TYPE_CHECKING:

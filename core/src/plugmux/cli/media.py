@@ -10,7 +10,7 @@ import click
 
 from plugmux.cli.terminal import Terminal
 from plugmux.errors import InvalidInputError
-from plugmux.models import Task
+from plugmux.model import Task
 
 if TYPE_CHECKING:
     from plugmux.cli.asking import Question, View

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from plugmux.cli.terminal import Terminal
-from plugmux.models import Task
+from plugmux.model import Task
 
 if TYPE_CHECKING:
-    from plugmux.models import Model
+    from plugmux.model import Model
 
 __all__ = ["models"]
 

@@ -8,7 +8,7 @@ import click
 
 from plugmux.cli.exits import Exit
 from plugmux.cli.terminal import Terminal
-from plugmux.models import Task
+from plugmux.model import Task
 
 if TYPE_CHECKING:
     from plugmux.completion import Trace

@@ -17,7 +17,7 @@ from plugmux.credentials import Credential
 from plugmux.errors import ProviderError
 from plugmux.events import Event, Finish, Text
 from plugmux.hooks import hookimpl
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.requests import Request
 from plugmux.session import Session
 from plugmux.testing.replies import Hang, Wait

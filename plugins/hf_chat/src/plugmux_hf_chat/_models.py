@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from plugmux.errors import MalformedResponseError, ProviderError
-from plugmux.models import Auth, Model
+from plugmux.model import Auth, Model
 from plugmux.session import Session
 from plugmux_hf_chat._conversation import unwrap
 from plugmux_hf_chat._http import Site

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ServerError
 from plugmux.events import Notice
-from plugmux.models import Capability
+from plugmux.model import Capability
 from plugmux.requests import Request
 from plugmux_hf_chat import _wire
 from plugmux_hf_chat._http import Site

@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError
 from plugmux.messages import Attachment, Message
-from plugmux.models import Auth, Capability, Model, Task
+from plugmux.model import Auth, Capability, Model, Task
 from plugmux_hf_chat._conversation import unwrap
 
 __all__ = [

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from plugmux.errors import InvalidRequestError, UnsupportedOptionError
 from plugmux.events import Notice
 from plugmux.messages import Message
-from plugmux.models import Capability, Task
+from plugmux.model import Capability, Task
 from plugmux.requests import Options, Request
 from plugmux_hf_chat._conversation import State
 from plugmux_hf_chat._wire import IMAGE_TOOL, TAKEN, Prompt, prompt_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from plugmux.hooks import hookimpl
-from plugmux.models import Auth, Capability, Model, Task
+from plugmux.model import Auth, Capability, Model, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable

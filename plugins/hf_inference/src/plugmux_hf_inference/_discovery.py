@@ -13,7 +13,7 @@ import attrs
 from plugmux.errors import ModelNotFoundError, ProviderError
 from plugmux.huggingface import hub
 from plugmux.huggingface.failures import error_of
-from plugmux.models import Auth, Model, Task
+from plugmux.model import Auth, Model, Task
 from plugmux_hf_inference import _listing, _mapped
 from plugmux_hf_inference._facts import ask_facts
 from plugmux_hf_inference._places import Place, error_reader, place_of, server_info

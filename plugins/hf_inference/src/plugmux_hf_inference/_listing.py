@@ -13,7 +13,7 @@ import msgspec
 
 from plugmux.errors import MalformedResponseError
 from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
-from plugmux.models import Auth, Capability, Model, Pricing, Task
+from plugmux.model import Auth, Capability, Model, Pricing, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, DEFAULT_MODEL, aliases_of
 
 __all__ = ["own_models", "router_models"]

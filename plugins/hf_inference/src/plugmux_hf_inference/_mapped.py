@@ -12,7 +12,7 @@ from typing import Any
 from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.images import IMAGE_OPTIONS
 from plugmux.huggingface.upstreams import ACCOUNT, POLICIES, ROUTED
-from plugmux.models import Auth, Capability, Model, Task
+from plugmux.model import Auth, Capability, Model, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, TEXT_OPTIONS, aliases_of
 
 __all__ = ["COMPLETIONS", "DRAWING", "RAW", "models_of", "why_not"]

@@ -18,7 +18,7 @@ from plugmux.events import Event, Finish, Notice, ServedBy
 from plugmux.huggingface import images
 from plugmux.huggingface.failures import error_of
 from plugmux.media import MediaKind
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference import _textgen, _wire
 from plugmux_hf_inference._answers import ChatDecoder

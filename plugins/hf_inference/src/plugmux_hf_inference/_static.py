@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from plugmux.huggingface.images import IMAGE_OPTIONS
 from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
-from plugmux.models import Auth, Model, Task
+from plugmux.model import Auth, Model, Task
 
 __all__ = ["ALIASES", "CHAT_OPTIONS", "DEFAULT_MODEL", "STATIC_MODELS", "TEXT_OPTIONS", "aliases_of"]
 

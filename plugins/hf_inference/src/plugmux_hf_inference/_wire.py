@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from plugmux.errors import ContextLengthError, ProviderError
 from plugmux.events import Notice
 from plugmux.messages import Message
-from plugmux.models import Capability
+from plugmux.model import Capability
 from plugmux.requests import Request
 from plugmux_hf_inference._static import CHAT_OPTIONS
 

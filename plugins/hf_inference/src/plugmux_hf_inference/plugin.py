@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from plugmux.hooks import hookimpl
-from plugmux.models import Auth
+from plugmux.model import Auth
 from plugmux_hf_inference._static import STATIC_MODELS
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plugmux.errors import ProviderError
     from plugmux.events import Event
     from plugmux.messages import Message
-    from plugmux.models import Model
+    from plugmux.model import Model
     from plugmux.requests import Request
     from plugmux.session import Session
 

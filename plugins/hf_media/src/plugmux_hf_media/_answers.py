@@ -21,7 +21,7 @@ from plugmux.errors import (
 from plugmux.http import Response
 from plugmux.huggingface.failures import error_of, error_of_event
 from plugmux.media import mime_type_of
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.statuses import request_id_of, text_of
 from plugmux_hf_media._large import Long, parsed
 from plugmux_hf_media._results import an, kind_of, transcript_of

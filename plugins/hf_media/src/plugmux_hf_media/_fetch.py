@@ -24,7 +24,7 @@ from plugmux.errors import (
 from plugmux.events import Event, Notice, Text
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.session import Session
 from plugmux_hf_media import _results
 from plugmux_hf_media._answers import State

@@ -9,7 +9,7 @@ import attrs
 
 from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.tokens import ACCOUNT
-from plugmux.models import Auth, Model, Task
+from plugmux.model import Auth, Model, Task
 from plugmux_hf_media._routes import Route
 from plugmux_hf_media._table import TASKS, route_of
 from plugmux_hf_media._wire import options_of

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define
 
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.sandbox import fault_models, picture
 from plugmux_hf_media._listing import known_models
 from plugmux_hf_media._table import routes_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from plugmux.errors import MalformedResponseError
 from plugmux.media import Media, MediaKind
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_media._large import Long
 
 __all__ = ["an", "checked", "kind_of", "media_of", "media_of_base64", "transcript_of"]

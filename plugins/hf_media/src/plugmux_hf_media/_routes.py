@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from plugmux.huggingface.images import ImageRequest
 from plugmux.messages import Attachment
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux.requests import Options
 
 __all__ = ["Form", "Lora", "Queue", "Route", "Slot", "Take", "Wanted"]

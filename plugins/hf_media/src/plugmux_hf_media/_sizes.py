@@ -10,7 +10,7 @@ from attrs import frozen
 
 from plugmux.errors import InvalidInputError, InvalidRequestError, Scope
 from plugmux.huggingface.images import size_of
-from plugmux.models import Task
+from plugmux.model import Task
 
 __all__ = ["Shape", "shape_of"]
 

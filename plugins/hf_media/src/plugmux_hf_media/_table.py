@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from plugmux.huggingface.images import IMAGE_OPTIONS, hf_inference_request, together_request
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_media._routes import Form, Queue, Route, Slot, Take, Wanted
 from plugmux_hf_media._words import (
     image_size,

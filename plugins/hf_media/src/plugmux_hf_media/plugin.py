@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from plugmux.hooks import hookimpl
-from plugmux.models import Auth, Model
+from plugmux.model import Auth, Model
 
 if TYPE_CHECKING:
     from plugmux.credentials import Credential

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from plugmux.errors import InvalidRequestError
 from plugmux.events import Notice
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_space._app import Slot
 from plugmux_hf_space._settings import Override
 from plugmux_hf_space._tasks import History, Verdict

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from attrs import evolve, frozen
 
-from plugmux.models import Auth, Model, Task
+from plugmux.model import Auth, Model, Task
 from plugmux_hf_space._places import space_address
 from plugmux_hf_space._zerogpu import ACCOUNT
 

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from plugmux.errors import ModelNotFoundError, PlugmuxError, ProviderError
 from plugmux.huggingface.endpoints import Endpoints
-from plugmux.models import Auth, Capability, Model, Task
+from plugmux.model import Auth, Capability, Model, Task
 from plugmux_hf_space._app import App
 from plugmux_hf_space._hub import SpaceFacts, get_space, obstacle, space_at
 from plugmux_hf_space._known import KNOWN, entries, static_models

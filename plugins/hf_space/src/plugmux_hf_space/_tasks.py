@@ -12,7 +12,7 @@ from enum import Enum
 
 from attrs import evolve, field, frozen
 
-from plugmux.models import Task
+from plugmux.model import Task
 from plugmux_hf_space._app import App, Component, Endpoint, Slot
 from plugmux_hf_space._settings import Override
 from plugmux_hf_space._synonyms import FILE_KINDS, TEXT_KINDS, option_of

@@ -19,7 +19,7 @@ from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
 
 if TYPE_CHECKING:
-    from plugmux.models import Model
+    from plugmux.model import Model
     from plugmux.requests import Request
     from plugmux.session import Session
 

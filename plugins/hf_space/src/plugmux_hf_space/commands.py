@@ -12,7 +12,7 @@ from attrs import evolve
 from plugmux.cache import Cache
 from plugmux.errors import InvalidInputError
 from plugmux.http import Http
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.requests import Limits
 from plugmux.session import Session
 from plugmux.settings import Settings

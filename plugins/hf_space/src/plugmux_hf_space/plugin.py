@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 from plugmux.hooks import hookimpl
-from plugmux.models import Auth, Model
+from plugmux.model import Auth, Model
 from plugmux_hf_space._known import static_models as _static_models
 from plugmux_hf_space._settings import SETTINGS
 

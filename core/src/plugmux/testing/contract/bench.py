@@ -19,7 +19,7 @@ from plugmux.events import Event, Media, Reasoning, Text, ToolCall
 from plugmux.hooks import PROJECT, Hooks
 from plugmux.http import Http
 from plugmux.messages import messages_from
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.requests import Limits, Request, options_from
 from plugmux.session import Resources, Session
 from plugmux.testing import replies

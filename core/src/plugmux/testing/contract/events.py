@@ -27,7 +27,7 @@ from plugmux.events import (
     Usage,
 )
 from plugmux.media import Media, MediaKind
-from plugmux.models import Model
+from plugmux.model import Model
 from plugmux.requests import Options
 from plugmux.testing import replies
 from plugmux.testing.contract.bench import CONTENT, Bench, demand
