@@ -137,6 +137,9 @@ class Fold:
 
     def add(self, event: Event) -> None:
         """Take one event in."""
+        if type(event) is Text:  # nearly every event
+            self.texts.append(event.text)
+            return
         adder = _ADDERS.get(type(event))
         if adder is not None:
             adder(self, event)
@@ -168,9 +171,6 @@ class Fold:
             notices=tuple(self.notices),
             **facts,
         )
-
-    def _text(self, event: Text) -> None:
-        self.texts.append(event.text)
 
     def _reasoning(self, event: Reasoning) -> None:
         if event.text:
@@ -242,7 +242,6 @@ def _keep_notice(fold: Fold, event: Notice) -> None:
 
 
 _ADDERS: dict[type, Callable[[Fold, Any], None]] = {
-    Text: Fold._text,
     Reasoning: Fold._reasoning,
     ToolCall: Fold._tool_call,
     Media: _keep_media,

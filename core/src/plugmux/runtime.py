@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,9 @@ class Runtime:
         transport_factory: TransportFactory | None = None,
     ) -> Runtime:
         """A runtime for these settings. `entry_points` and `transport_factory` are for tests."""
-        own = version("plugmux")
+        import importlib_metadata
+
+        own = importlib_metadata.version("plugmux")
         clocks = clocks or Clocks()
         plugins, extensions = find(own, entry_points=entry_points)
         folder = settings.cache_folder

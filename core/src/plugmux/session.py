@@ -13,7 +13,6 @@ from attrs import define, field
 
 from plugmux.cache import Cache
 from plugmux.credentials import Credential
-from plugmux.downloads import MAX_DOWNLOAD, Fetcher
 from plugmux.errors import PluginError
 from plugmux.guard import isolated
 from plugmux.http import Http
@@ -111,15 +110,17 @@ class Session:
         *,
         kind: MediaKind,
         own: Iterable[str] = (),
-        max_bytes: int = MAX_DOWNLOAD,
+        max_bytes: int | None = None,
         prompt: str | None = None,
     ) -> Media:
         """Fetch a result (http, https or `data:` URL).
 
         Refuses private addresses, other than those of the service's own URLs (`own`); sends the
-        credential to its own origins only; raises MalformedResponseError above `max_bytes`.
+        credential to its own origins only; raises MalformedResponseError above `max_bytes` (1 GiB).
         """
-        fetcher = Fetcher(http=self.http, own=own, max_bytes=max_bytes)
+        from plugmux.downloads import MAX_DOWNLOAD, Fetcher
+
+        fetcher = Fetcher(http=self.http, own=own, max_bytes=max_bytes or MAX_DOWNLOAD)
         return await fetcher.fetch(url, kind=kind, prompt=prompt)
 
     @asynccontextmanager

@@ -137,13 +137,13 @@ class Exchange:
         On early exit it closes the response and then runs httpx's inner generators to their end:
         left suspended they would be finalised by the garbage collector, of which trio warns.
         """
-        response, watch = self._response, self._watch
+        response, watch, check = self._response, self._watch, self._watch.check
         chunks = _stream_of(response).__aiter__()
         try:
             encoding = self.headers.get("content-encoding", "identity")
             decoder = None if encoding == "identity" else ContentDecoder(encoding)
             async for chunk in chunks:
-                watch.check()
+                check()
                 if decoder is None:
                     yield chunk
                     continue
