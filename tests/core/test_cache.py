@@ -125,3 +125,15 @@ def test_what_cannot_be_replaced_leaves_no_crumbs(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=r"."):
         write_private(tmp_path / "config", b"new")
     assert list(tmp_path.iterdir()) == [tmp_path / "config"]
+
+
+def test_a_damaged_file_is_set_aside_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cache = Cache(tmp_path)
+    cache.put("key", 1, seconds=60)
+    (file,) = tmp_path.iterdir()
+    file.write_text('{"half": ')
+    assert cache.get("key") is None
+    assert "is damaged; it is set aside" in caplog.text
+    assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
+    cache.put("key", 2, seconds=60)
+    assert cache.get("key") == 2

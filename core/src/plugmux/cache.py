@@ -21,7 +21,8 @@ class Cache:
     """One folder of values. `folder` None keeps nothing.
 
     A file holds `schema`, `key`, `expires_at` (seconds since the epoch) and `value`. What is unreadable,
-    of another schema or another key reads as absent; `damaged` collects such files for a word to the user.
+    of another schema or another key reads as absent. Damaged files are set aside with a word in the log;
+    `damaged` has their paths.
     """
 
     def __init__(self, folder: Path | None, *, clock: Callable[[], float] = time.time) -> None:
@@ -43,7 +44,7 @@ class Cache:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError):
-            self.damaged.append(path)
+            self._set_aside(path)
             return None
 
     def put(self, key: str, value: Any, *, seconds: float) -> None:
@@ -61,6 +62,15 @@ class Cache:
         if path is not None:
             with contextlib.suppress(OSError):
                 path.unlink()
+
+    def _set_aside(self, path: Path) -> None:
+        """Keep a damaged file out of the way, and say so."""
+        import logging
+
+        self.damaged.append(path)
+        with contextlib.suppress(OSError):
+            path.replace(path.with_suffix(".damaged"))
+        logging.getLogger("plugmux").warning("the cache file %s is damaged; it is set aside", path)
 
     def _path(self, key: str) -> Path | None:
         if self._folder is None:
