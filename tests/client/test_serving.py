@@ -408,3 +408,11 @@ async def test_the_default_is_one_for_the_task(client, scripted):
         with pytest.raises(NoRouteError, match="no default for text-to-image") as caught:
             await one.complete(None, "a fox", task="text-to-image")
     assert caught.value.near == ("org/painter",)
+
+
+async def test_the_default_is_that_of_a_provider_which_is_ready(client, scripted):
+    keyed = scripted(models=["org/keyed"], default=True, auth="required")
+    free = scripted(models=["org/free"], default=True)
+    assert (await client(a=keyed, b=free).complete(None, "hi")).model == "org/free"
+    keyed.credentials = [Credential.bearer("some-word", origins=["https://example.org"])]
+    assert (await client(a=keyed, b=free).complete(None, "hi")).model == "org/keyed"

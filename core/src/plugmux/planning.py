@@ -56,7 +56,7 @@ class Planner:
         """The route, also an empty one. Raises NoRouteError for a name that nobody knows."""
         self._refuse_emptiness()
         models_map = await self.runtime.catalog.current(only=self._pinned())
-        texts = self.asked.models or (self._default(models_map),)
+        texts = self.asked.models or (await self._default(models_map),)
         found: list[Route] = []
         task: Task | None = None
         unknown: NoRouteError | None = None
@@ -86,7 +86,9 @@ class Planner:
         providers = [parse_name(text).provider for text in self.asked.models]
         return [name for name in providers if name] if providers and all(providers) else None
 
-    def _default(self, models_map: ModelMap) -> str:
+    async def _default(self, models_map: ModelMap) -> str:
+        """The configured default, else that of a provider which is ready: with a credential, or without
+        the need for one."""
         configured = self.runtime.settings.default_model
         if configured is not None:
             return configured
@@ -99,7 +101,8 @@ class Planner:
                 near=[*listed][:4],
                 remedy="name one, or set PLUGMUX_MODEL",
             )
-        named.sort(key=lambda model: model.auth is Auth.REQUIRED)
+        known = await self._credentials({model.provider for model in named})
+        named.sort(key=lambda model: (not known.get(model.provider), model.auth is Auth.REQUIRED))
         return f"{named[0].provider}::{named[0].id}"
 
     async def _models_of(self, text: str, models_map: ModelMap) -> tuple[ModelName, Sequence[Model]]:
