@@ -61,7 +61,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole suite; `nox -s tests-3.11 -- tests/core -k sentence` runs a part."""
     _install_members(session, *TEST_TOOLS)
-    _run_suite(session)
+    session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
 
 
 @nox.session
@@ -78,7 +78,7 @@ def minimums(session: nox.Session) -> None:
     pins = Path(session.create_tmp()).resolve() / "minimums.txt"
     pins.write_text("\n".join(_lowest_versions()) + "\n")
     _install_members(session, *TEST_TOOLS, constraints=pins)
-    _run_suite(session)
+    session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
 
 
 @nox.session
@@ -124,15 +124,6 @@ def real(session: nox.Session) -> None:
 
 
 # What sessions share
-
-
-def _run_suite(session: nox.Session) -> None:
-    """The suite; what failed is then asked once more, alone: on a busy machine a socket is late now and
-    then. A defect fails twice, and what failed once stands in the output."""
-    env, chosen = _test_environment(session), session.posargs or TESTS
-    session.run("pytest", "--cache-clear", *chosen, env=env, success_codes=[0, 1])
-    again = ("--last-failed", "--last-failed-no-failures=none", "-q")
-    session.run("pytest", *again, *chosen, env=env, success_codes=[0, 5])
 
 
 def _install_members(session: nox.Session, *tools: str, constraints: Path | None = None) -> None:
