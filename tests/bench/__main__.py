@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rows import Row, table
 
-MEASUREMENTS = ("importing", "burst")
+MEASUREMENTS = ("importing", "burst", "deciding", "falling_back", "installed")
 
 
 def main() -> None:
