@@ -53,12 +53,8 @@ class Found:
     remedy: str = ""
 
 
-def find(own_version: str, *, entry_points: Any = None) -> tuple[dict[str, Found], dict[str, Found]]:
+def find(own_version: str, *, entry_points: Any) -> tuple[dict[str, Found], dict[str, Found]]:
     """All providers and all extensions by name, without importing any."""
-    if entry_points is None:
-        import importlib_metadata
-
-        entry_points = importlib_metadata.entry_points()
     plugins = _by_name(entry_points.select(group=PLUGINS), own_version)
     extensions = _by_name(entry_points.select(group=EXTENSIONS), own_version)
     return plugins, extensions

@@ -25,6 +25,7 @@ from plugmux.errors import PluginError, PlugmuxError, ProviderError
 from plugmux.guard import isolated
 from plugmux.health import Health
 from plugmux.http import Http
+from plugmux.installed import installed
 from plugmux.model import Model
 from plugmux.plugins import Plugin, Registry, find
 from plugmux.requests import Limits
@@ -92,19 +93,19 @@ class Runtime:
         transport_factory: TransportFactory | None = None,
     ) -> Runtime:
         """A runtime for these settings. `entry_points` and `transport_factory` are for tests."""
-        import importlib_metadata
-
-        own = importlib_metadata.version("plugmux")
-        clocks = clocks or Clocks()
-        plugins, extensions = find(own, entry_points=entry_points)
         folder = settings.cache_folder
+        there = installed(Cache(folder))
+        clocks = clocks or Clocks()
+        plugins, extensions = find(
+            there.version, entry_points=there if entry_points is None else entry_points
+        )
         registry = Registry(
             settings=settings,
             found=plugins,
             extensions=extensions,
             cache=Cache(folder / "plugins" if folder else None),
         )
-        transport = Transport(factory=transport_factory, user_agent=f"plugmux/{own}")
+        transport = Transport(factory=transport_factory, user_agent=f"plugmux/{there.version}")
         runtime = cls(
             settings=settings,
             token=token,
