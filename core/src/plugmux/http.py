@@ -65,8 +65,8 @@ ErrorReader = Callable[[Response], ProviderError]
 class EventSource:
     """The events of one answer: server-sent events, or lines for `application/x-ndjson` and its like.
 
-    Iterate it, or `read()` it whole where `is_stream` says that no stream came. `linger(seconds)`
-    bounds what is still waited for: iteration then ends without an error.
+    Iterate it, or its `batches()`, or `read()` it whole where `is_stream` says that no stream came.
+    `linger(seconds)` bounds what is still waited for: iteration then ends without an error.
     """
 
     def __init__(self, exchange: Exchange, *, lines: bool | None, max_line: int) -> None:
@@ -85,7 +85,8 @@ class EventSource:
             events = EventStreamDecoder(max_line=max_line)
             self._decode, self._flush = events.feed, events.flush
         self._chunks = exchange.iterate()
-        self._events = self._iterate()
+        self._batches = self._iterate()
+        self._events = self._one_by_one()
         self._linger_until: float | None = None
 
     @property
@@ -102,24 +103,33 @@ class EventSource:
         content = await _read(self._chunks, max_bytes)
         return Response(url=self.url, status=self.status, headers=self.headers, content=content)
 
+    def batches(self) -> AsyncIterator[list[ServerSentEvent]]:
+        """The events in lists: those that came together, which costs less than one by one."""
+        return self._batches
+
     def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
         return self._events
 
     async def __anext__(self) -> ServerSentEvent:
         return await anext(self._events)
 
-    async def _iterate(self) -> AsyncGenerator[ServerSentEvent, None]:
+    async def _one_by_one(self) -> AsyncGenerator[ServerSentEvent, None]:
+        async for batch in self._batches:
+            for event in batch:
+                yield event
+
+    async def _iterate(self) -> AsyncGenerator[list[ServerSentEvent], None]:
         decode = self._decode
         async for chunk in self._chunks:
-            for event in decode(chunk):
-                yield event
+            if events := decode(chunk):
+                yield events
             if self._linger_until is not None:
                 break
         while (late := await self._late_chunk()) is not None:
-            for event in decode(late):
-                yield event
-        for event in self._flush():
-            yield event
+            if events := decode(late):
+                yield events
+        if events := self._flush():
+            yield events
 
     async def _late_chunk(self) -> bytes | None:
         """A chunk that comes within the time to linger, if there is any left."""
@@ -131,6 +141,7 @@ class EventSource:
 
     async def aclose(self) -> None:
         await self._events.aclose()
+        await self._batches.aclose()
         await self._chunks.aclose()
 
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Protocol
 
 import anyio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from plugmux.credentials import Credential
-from plugmux.decoding import EventStreamDecoder
+from plugmux.decoding import EventStreamDecoder, ServerSentEvent
 from plugmux.errors import MalformedResponseError, ProviderError
-from plugmux.events import Event, FinishReason
+from plugmux.events import Event, FinishReason, Notice
 from plugmux.http import ErrorReader, EventSource, Http, Response, conceal
-from plugmux.huggingface.failures import error_of
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference._wire import Sending
 
-__all__ = ["Decoder", "Exchange"]
+__all__ = ["Decoder", "Exchange", "answer"]
 
 STRAGGLERS = 2.0
 """Seconds that the rest of a stream may take after the finish reason."""
@@ -46,59 +45,85 @@ class Exchange:
 
     http: Http
     url: str
+    sending: Sending
     decoder: Callable[[EventSource, Sending], Decoder]
     mend: Callable[[Sending, ProviderError], Sending | None]
     shorten: Callable[[ProviderError], Awaitable[Sending | None]]
-    error: ErrorReader = error_of
+    error: ErrorReader
     credential: Credential | None = None
 
-    async def run(self, sending: Sending) -> AsyncGenerator[Event, None]:
-        """The events of the answer, what must be said about the request before the first of them.
-
-        A refused request is mended while nothing was answered yet.
-        """
-        notices = dict.fromkeys(sending.notices)
-        for tries_left in range(MENDS, -1, -1):
-            answered = False
-            try:
-                async with aclosing(self._once(sending)) as events:
-                    async for event in events:
-                        if not answered:
-                            answered = True
-                            for notice in notices:
-                                yield notice
-                        yield event
-                return
-            except ProviderError as error:
-                mended = await self._mended(sending, error) if tries_left and not answered else None
-                if mended is None:
-                    raise
-            sending = mended
-            notices |= dict.fromkeys(sending.notices)
-
-    async def _mended(self, sending: Sending, error: ProviderError) -> Sending | None:
-        return self.mend(sending, error) or await self.shorten(error)
-
-    async def _once(self, sending: Sending) -> AsyncGenerator[Event, None]:
+    @asynccontextmanager
+    async def opened(self) -> AsyncGenerator[tuple[EventSource, Decoder], None]:
+        """Send it; where the answer comes from, and what decodes it. Raises a ProviderError."""
+        sending = self.sending
         async with self.http.events(
             "POST", self.url, json=sending.body, headers=sending.headers, error=self.error
         ) as source:
-            decoder = self.decoder(source, sending)
             with _said_by(source, self.credential):
+                yield source, self.decoder(source, sending)
+
+    async def mended(self, error: ProviderError) -> Exchange | None:
+        """The exchange without what `error` refuses, if there is a way."""
+        sending = self.mend(self.sending, error) or await self.shorten(error)
+        return None if sending is None else evolve(self, sending=sending)
+
+
+async def answer(begin: Callable[[], Awaitable[Exchange]]) -> AsyncGenerator[Event, None]:
+    """The events of an answer, after what must be said about the request.
+
+    A refused request is mended while nothing was answered yet. All in one generator: every further one
+    would cost each token a step.
+    """
+    exchange: Exchange | None = await begin()
+    said: set[Notice] = set()
+    mends_left, answered = MENDS, False
+    while exchange is not None:
+        try:
+            async with exchange.opened() as (source, decoder):
+                for notice in _unsaid(exchange.sending.notices, said):
+                    yield notice
                 if not source.is_stream:
                     for event in _events_of_body(await source.read(), decoder):
                         yield event
                     return
-                async for sent in source:
-                    for event in decoder.feed(sent.data):
+                async for batch in source.batches():
+                    for event in _decoded(batch, decoder):
+                        answered = True
                         yield event
-                    if decoder.finish_reason is not None:
-                        source.linger(STRAGGLERS)
-                    if decoder.done:
-                        await _drain(source)
-                        break
+                    if decoder.done or decoder.finish_reason is not None:
+                        await _wind_up(source, decoder)
                 for event in decoder.end():
                     yield event
+                return
+        except ProviderError as error:
+            exchange = None if answered or not mends_left else await exchange.mended(error)
+            if exchange is None:
+                raise
+            mends_left -= 1
+
+
+def _unsaid(notices: Iterable[Notice], said: set[Notice]) -> list[Notice]:
+    new = [notice for notice in dict.fromkeys(notices) if notice not in said]
+    said.update(new)
+    return new
+
+
+def _decoded(batch: Iterable[ServerSentEvent], decoder: Decoder) -> Iterator[Event]:
+    """The events of a batch, up to the service's word that it is done."""
+    for sent in batch:
+        yield from decoder.feed(sent.data)
+        if decoder.done:
+            return
+
+
+async def _wind_up(source: EventSource, decoder: Decoder) -> None:
+    """Wait a little for stragglers. After `[DONE]` read to the end of the body if it is there already, so
+    that the connection can be used again."""
+    source.linger(STRAGGLERS)
+    if decoder.done:
+        with anyio.move_on_after(0.05):
+            async for _ in source.batches():
+                pass
 
 
 @contextmanager
@@ -115,22 +140,15 @@ def _said_by(source: EventSource, credential: Credential | None) -> Iterator[Non
         raise
 
 
-async def _drain(source: EventSource) -> None:
-    """Read to the end of the body if it is there already, so that the connection can be used again."""
-    with anyio.move_on_after(0.05):
-        async for _ in source:
-            pass
-
-
-def _events_of_body(answer: Response, decoder: Decoder) -> Sequence[Event]:
+def _events_of_body(body: Response, decoder: Decoder) -> Sequence[Event]:
     """Events of a whole body: one JSON object, or an event stream under another label."""
-    start = answer.content[:16].lstrip()
+    start = body.content[:16].lstrip()
     if start.startswith((b"data:", b"event:", b":")):
         stream = EventStreamDecoder()
-        sent = [*stream.feed(answer.content), *stream.flush()]
+        sent = [*stream.feed(body.content), *stream.flush()]
         return [*(event for one in sent for event in decoder.feed(one.data)), *decoder.end()]
     if start.startswith(b"<"):
         raise MalformedResponseError(
-            f"an HTML page instead of an answer: {answer.text[:200].strip()}", status=answer.status
+            f"an HTML page instead of an answer: {body.text[:200].strip()}", status=body.status
         )
-    return decoder.whole(answer.content)
+    return decoder.whole(body.content)

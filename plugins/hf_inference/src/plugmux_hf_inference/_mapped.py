@@ -13,22 +13,10 @@ from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.images import IMAGE_OPTIONS
 from plugmux.huggingface.upstreams import ACCOUNT, POLICIES, ROUTED
 from plugmux.model import Auth, Capability, Model, Task
-from plugmux_hf_inference._static import CHAT_OPTIONS, TEXT_OPTIONS, aliases_of
+from plugmux_hf_inference._static import CHAT_OPTIONS, COMPLETIONS, RAW, TEXT_OPTIONS, aliases_of
 
-__all__ = ["COMPLETIONS", "DRAWING", "RAW", "models_of", "why_not"]
+__all__ = ["DRAWING", "models_of", "why_not"]
 
-RAW = "hf-inference"
-"""The upstream that takes TGI's `{"inputs", "parameters"}` at `/models/{id}`."""
-COMPLETIONS = {
-    "deepinfra": "/v1/openai/completions",
-    "featherless-ai": "/v1/completions",
-    "groq": "/openai/v1/completions",
-    "novita": "/v3/openai/completions",
-    "ovhcloud": "/v1/completions",
-    "scaleway": "/v1/completions",
-    "together": "/v1/completions",
-}
-"""Upstreams with OpenAI's text completions, and their routes (by both official clients' source)."""
 DRAWING = frozenset({"hf-inference", "together"})
 
 

@@ -13,7 +13,6 @@ from plugmux.credentials import Credential, origin_of
 from plugmux.errors import AuthenticationError, ConfigurationError, ProviderError
 from plugmux.huggingface import tokens
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
-from plugmux.huggingface.failures import error_of
 
 if TYPE_CHECKING:
     from plugmux.http import ErrorReader, Response
@@ -66,12 +65,12 @@ def is_own(session: Session) -> bool:
 
 def error_reader(session: Session, place: Place) -> ErrorReader:
     """Reads an error answer. At a server of one's own the remedy for a missing token is another one."""
-    if not place.is_own:
-        return error_of
 
     def read(response: Response) -> ProviderError:
+        from plugmux.huggingface.failures import error_of
+
         error = error_of(response)
-        if isinstance(error, AuthenticationError):
+        if place.is_own and isinstance(error, AuthenticationError):
             error.remedy = (
                 f"give the provider {session.provider} a token in its settings; HF_TOKEN is not sent there"
             )
@@ -86,6 +85,8 @@ async def server_info(session: Session, place: Place) -> Mapping[str, Any]:
     known = session.cache.get(key)
     if isinstance(known, dict):
         return known
+    from plugmux.huggingface.failures import error_of
+
     found = None
     with anyio.move_on_after(INFO_LIMIT):
         try:

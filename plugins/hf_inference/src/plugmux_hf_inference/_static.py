@@ -9,9 +9,31 @@ from plugmux.huggingface.images import IMAGE_OPTIONS
 from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
 from plugmux.model import Auth, Model, Task
 
-__all__ = ["ALIASES", "CHAT_OPTIONS", "DEFAULT_MODEL", "STATIC_MODELS", "TEXT_OPTIONS", "aliases_of"]
+__all__ = [
+    "ALIASES",
+    "CHAT_OPTIONS",
+    "COMPLETIONS",
+    "DEFAULT_MODEL",
+    "RAW",
+    "STATIC_MODELS",
+    "TEXT_OPTIONS",
+    "aliases_of",
+]
 
 DEFAULT_MODEL = "openai/gpt-oss-120b"
+
+RAW = "hf-inference"
+"""The upstream that takes TGI's `{"inputs", "parameters"}` at `/models/{id}`."""
+COMPLETIONS = {
+    "deepinfra": "/v1/openai/completions",
+    "featherless-ai": "/v1/completions",
+    "groq": "/openai/v1/completions",
+    "novita": "/v3/openai/completions",
+    "ovhcloud": "/v1/completions",
+    "scaleway": "/v1/completions",
+    "together": "/v1/completions",
+}
+"""Upstreams with OpenAI's text completions, and their routes (by both official clients' source)."""
 
 CHAT_OPTIONS = frozenset(
     {

@@ -14,7 +14,15 @@ from plugmux.model import Capability
 from plugmux.requests import Request
 from plugmux_hf_inference._static import CHAT_OPTIONS
 
-__all__ = ["Sending", "chat_sending", "mend", "messages_of", "notices_of", "with_fewer_tokens"]
+__all__ = [
+    "Sending",
+    "chat_sending",
+    "mend",
+    "messages_of",
+    "notices_of",
+    "with_fewer_tokens",
+    "with_notices",
+]
 
 
 @frozen(kw_only=True)
@@ -24,6 +32,12 @@ class Sending:
     body: dict[str, Any]
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     notices: tuple[Notice, ...] = ()
+
+
+def with_notices(sending: Sending, headers: Mapping[str, str], notices: tuple[Notice, ...]) -> Sending:
+    """The same with the place's own `headers` below its own, and `notices` before its own."""
+    headers = {**headers, **sending.headers}
+    return evolve(sending, headers=headers, notices=(*notices, *sending.notices))
 
 
 _PLAIN = (

@@ -41,9 +41,9 @@ async def get_models(session: Session, wanted: str | None) -> Sequence[Model]:
 @hookimpl
 def create_stream(request: Request, session: Session) -> AsyncGenerator[Event, None]:
     """Answer by the road that the model takes: chat, raw text generation or a picture."""
-    from plugmux_hf_inference import _roads
+    from plugmux_hf_inference._roads import stream_of
 
-    return _roads.road_of(request, session)(request, session)
+    return stream_of(request, session)
 
 
 @hookimpl
