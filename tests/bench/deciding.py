@@ -130,7 +130,7 @@ async def _runtime(market: Market) -> Runtime:
 
 def _decision(runtime: Runtime, market: Market) -> Callable[[str], None]:
     """From a name to its candidates in order: the steps of a plan that only think."""
-    from plugmux.names import UPSTREAMS, parse_name
+    from plugmux.names import parse_name
     from plugmux.requests import Options, Policy
     from plugmux.routing import Wish, candidates, task_of
 
@@ -139,7 +139,7 @@ def _decision(runtime: Runtime, market: Market) -> Callable[[str], None]:
     credentials = dict.fromkeys(runtime.registry.instances(), True)
 
     def decide(text: str) -> None:
-        name = parse_name(text, UPSTREAMS | {m.upstream for m in models_map.models if m.upstream})
+        name = parse_name(text, models_map.upstreams)
         models = models_map.of(models_map.resolve(name.id).id or "")
         task = task_of(models, has_audio=False, has_image=False, asked=None)
         wish = Wish(name=name, task=task, policy=policy, options=options)

@@ -81,12 +81,16 @@ def _binary(path: Path) -> None:
     path.write_bytes(bytes(range(256)))
 
 
+def _deep(path: Path) -> None:
+    path.write_text("[" * 99_999)
+
+
 def _a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("damage", [_cut, _empty, _foreign, _binary, _a_folder])
+@pytest.mark.parametrize("damage", [_cut, _empty, _foreign, _binary, _deep, _a_folder])
 def test_a_damaged_file_reads_as_absent_and_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     cache = Cache(tmp_path)
     cache.put("k", 1, seconds=10)

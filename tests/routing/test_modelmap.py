@@ -1,7 +1,8 @@
 import json
 
 from plugmux import Auth, Model, Pricing
-from plugmux.modelmap import ModelMap, model_from_plain, model_to_plain
+from plugmux.modellist import model_from_plain, model_to_plain
+from plugmux.modelmap import ModelMap
 
 LLAMA = Model(id="meta-llama/Llama-3.3-70B-Instruct", provider="a", aliases=("llama",))
 LLAMA_ELSEWHERE = Model(id="meta-llama/Llama-3.3-70B-Instruct", provider="b")
@@ -55,6 +56,18 @@ def test_near_names_are_full_ids():
 
 def test_nothing_is_near_to_nonsense():
     assert ModelMap([LLAMA, GEMMA]).near("qqqqqqqq") == []
+
+
+def test_a_near_name_is_found_among_many():
+    others = [Model(id=f"org/model-{number}.{number % 7}-12b-it") for number in range(500)]
+    models = ModelMap([*others, LLAMA, *others])
+    assert models.near("lama-3.3-70b")[0] == LLAMA.id
+    assert models.near("modle-499.2-12b")[0] == "org/model-499.2-12b-it"
+
+
+def test_an_upstream_in_the_map_is_a_suffix():
+    assert "cloud-7" in ModelMap([Model(id="a/b", upstream="cloud-7")]).upstreams
+    assert "cloud-7" not in ModelMap([LLAMA]).upstreams
 
 
 def test_a_model_survives_json():

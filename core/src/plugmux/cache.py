@@ -14,7 +14,7 @@ from typing import Any
 
 __all__ = ["SCHEMA", "Cache", "write_private"]
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 class Cache:
@@ -43,7 +43,7 @@ class Cache:
             return entry["value"] if fresh or stale else None
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._set_aside(path)
             return None
 

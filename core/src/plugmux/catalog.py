@@ -18,7 +18,8 @@ from plugmux.cache import Cache
 from plugmux.errors import PluginError, PlugmuxError
 from plugmux.guard import isolated
 from plugmux.model import Model
-from plugmux.modelmap import ModelMap, model_from_plain, model_to_plain
+from plugmux.modellist import ModelList
+from plugmux.modelmap import ModelMap
 from plugmux.plugins import Registry
 
 __all__ = ["MAX_MODELS", "Catalog", "Listing"]
@@ -41,7 +42,7 @@ class Listing:
     """What one provider serves, and how old that knowledge is (`seen_at`, seconds since the epoch)."""
 
     provider: str
-    models: tuple[Model, ...] = ()
+    models: ModelList = field(factory=lambda: ModelList.of(()))
     source: str = "none"
     seen_at: float = 0.0
     fresh_until: float = 0.0
@@ -99,15 +100,15 @@ class Catalog:
             models, reasons = await self._ask_all(name, providers)
             until = self.clock() + (LIST_SECONDS if models else NO_SECONDS)
             self._looked_up[key] = until, models, reasons
-        if models:
-            self._rebuild()
+            if models:
+                self._rebuild()
         return self._map or ModelMap(aliases=self.aliases), reasons
 
     def forget(self, model: Model) -> None:
         """Drop a model that its provider no longer serves, until the next refresh."""
         for listing in self.listings.values():
             if listing.provider == model.provider:
-                listing.models = tuple(m for m in listing.models if m.key != model.key)
+                listing.models = listing.models.without(model)
         for key, (until, models, reasons) in list(self._looked_up.items()):
             kept = tuple(m for m in models if m.key != model.key)
             if len(kept) != len(models):
@@ -121,17 +122,16 @@ class Catalog:
 
     def _rebuild(self) -> None:
         known = self.registry.instances()
-        listed = [
-            m for listing in self.listings.values() if listing.provider in known for m in listing.models
-        ]
-        keys = {(model.id, *model.key) for model in listed}
-        found = [
+        lists = [listing.models for listing in self.listings.values() if listing.provider in known]
+        self._map = ModelMap((), self.aliases, lists=lists)
+        found = dict.fromkeys(
             attrs.evolve(model, listed=False)
             for until, models, _ in self._looked_up.values()
             for model in models
-            if until >= self.clock() and (model.id, *model.key) not in keys
-        ]
-        self._map = ModelMap([*listed, *dict.fromkeys(found)], self.aliases)
+            if until >= self.clock() and model.key not in {one.key for one in self._map.of(model.id)}
+        )
+        if found:
+            self._map = ModelMap(found, self.aliases, lists=lists)
 
     def _read_cache(self) -> None:
         for name in self.registry.instances():
@@ -144,7 +144,7 @@ class Catalog:
     def _cached(self, name: str) -> Listing | None:
         plain = self.cache.get(self.cache_key(name), stale=True)
         try:
-            models = tuple(model_from_plain(item) for item in plain["models"])
+            models = ModelList.from_plain(plain)
             seen_at = float(plain["seen_at"])
             until = float(plain.get("fresh_until", seen_at + LIST_SECONDS))
             source, problem = plain.get("source", "cache"), plain.get("problem")
@@ -167,15 +167,15 @@ class Catalog:
         now = self.clock()
         try:
             with anyio.fail_after(DISCOVERY_LIMIT):
-                models = await self.ask(name, None)
-            models = stamp(models, name, "live", now)
+                answer = await self.ask(name, None)
+            models = ModelList.of(stamp(answer, name, "live", now))
         except (PlugmuxError, TimeoutError) as error:
             self._keep_old(name, str(error) or f"no list within {DISCOVERY_LIMIT:g} s", NO_SECONDS)
             return
         self.listings[name] = Listing(
             provider=name, models=models, source="live", seen_at=now, fresh_until=now + LIST_SECONDS
         )
-        plain = {"models": [model_to_plain(model) for model in models], "seen_at": now}
+        plain = models.to_plain() | {"seen_at": now}
         self.cache.put(self.cache_key(name), plain, seconds=LIST_SECONDS)
 
     def _keep_old(self, name: str, problem: str, seconds: float) -> None:
@@ -183,12 +183,11 @@ class Catalog:
         now = self.clock()
         old = self.listings.get(name) or Listing(provider=name, seen_at=now)
         if not old.models:
-            old.models, old.source = self._static(name, now), "static"
+            old.models, old.source = ModelList.of(self._static(name, now)), "static"
         old.problem = problem
         old.fresh_until = now + seconds
         self.listings[name] = old
-        plain = {
-            "models": [model_to_plain(model) for model in old.models],
+        plain = old.models.to_plain() | {
             "seen_at": old.seen_at,
             "fresh_until": old.fresh_until,
             "source": old.source,

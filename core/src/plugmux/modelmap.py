@@ -7,17 +7,20 @@ alias of the user's or a short name. What is ambiguous is listed, not guessed.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
 
-import attrs
 from attrs import frozen
 
-from plugmux.model import Auth, Model, Pricing
-from plugmux.names import short_name
+from plugmux.model import Model
+from plugmux.modellist import ModelList
+from plugmux.names import UPSTREAMS, short_name
 
-__all__ = ["ModelMap", "Resolved", "model_from_plain", "model_to_plain"]
+__all__ = ["ModelMap", "Resolved"]
+
+LIKELY = 50
+"""So many names are compared letter by letter with an unknown one."""
 
 
 @frozen
@@ -30,34 +33,46 @@ class Resolved:
 
 
 class ModelMap:
-    """All known models, indexed. Immutable."""
+    """All known models, indexed: those of `lists`, then `models`. Immutable.
 
-    def __init__(self, models: Iterable[Model] = (), aliases: Mapping[str, str] | None = None) -> None:
-        self.models = tuple(models)
+    An index is made when it is first needed, and a kept model when somebody asks for its id.
+    """
+
+    def __init__(
+        self,
+        models: Iterable[Model] = (),
+        aliases: Mapping[str, str] | None = None,
+        *,
+        lists: Iterable[ModelList] = (),
+    ) -> None:
+        self._lists = (*lists, ModelList.of(models))
         self._aliases = dict(aliases or {})
-        self._by_id: dict[str, list[Model]] = {}
-        self._folded: dict[str, set[str]] = {}
-        self._plugin_aliases: dict[str, set[str]] = {}
-        self._short: dict[str, set[str]] = {}
-        for model in self.models:
-            self._add(model)
-
-    def _add(self, model: Model) -> None:
-        entries = self._by_id.setdefault(model.id, [])
-        if not entries:
-            self._folded.setdefault(model.id.casefold(), set()).add(model.id)
-            if not model.id.startswith("spaces/"):  # a Space is not the model that its name recalls
-                self._short.setdefault(short_name(model.id), set()).add(model.id)
-        entries.append(model)
-        for alias in model.aliases:
-            self._plugin_aliases.setdefault(alias, set()).add(model.id)
+        self._by_id: dict[str, list[tuple[ModelList, int]]] = {}
+        for one in self._lists:
+            for place, name in enumerate(one.ids):
+                self._by_id.setdefault(name, []).append((one, place))
 
     def __len__(self) -> int:
-        return len(self.models)
+        return sum(map(len, self._lists))
 
-    def of(self, id: str) -> Sequence[Model]:
+    @cached_property
+    def models(self) -> tuple[Model, ...]:
+        """Every entry."""
+        return tuple(model for one in self._lists for model in one)
+
+    def defaults(self) -> list[Model]:
+        """Every entry that serves when no model is named."""
+        return [model for one in self._lists for model in one.default_models()]
+
+    @cached_property
+    def upstreams(self) -> frozenset[str]:
+        """The suffixes of a name that mean an upstream."""
+        return UPSTREAMS.union(*(one.upstreams for one in self._lists))
+
+    def of(self, id: str) -> list[Model]:
         """Every provider's entry for an id."""
-        return self._by_id.get(id, ())
+        found = (one.model(place) for one, place in self._by_id.get(id, ()))
+        return [model for model in found if model is not None]
 
     def resolve(self, name: str) -> Resolved:
         """What `name` means here."""
@@ -66,54 +81,62 @@ class ModelMap:
         if name in self._aliases and "/" not in name:
             target = self._aliases[name]
             return Resolved(target, alias=name)
-        for table, key in (
-            (self._plugin_aliases, name),
-            (self._folded, name.casefold()),
-            (self._short, name.casefold()),
-        ):
-            ids = table.get(key)
-            if ids and not (table is self._short and "/" in name):
+        for ids in self._meanings(name):
+            if ids:
                 found = tuple(sorted(ids))
                 return Resolved(found[0], alias=name) if len(found) == 1 else Resolved(ambiguous=found)
         return Resolved()
 
     def near(self, name: str, count: int = 4) -> list[str]:
         """Known names closest to `name`."""
+        import difflib
+
         short = {key: next(iter(ids)) for key, ids in self._short.items()}
         names = [*short, *self._plugin_aliases, *self._aliases]
         wanted = short_name(name)
-        close = difflib.get_close_matches(wanted, names, count, cutoff=0.6)
+        close = difflib.get_close_matches(wanted, _likely(wanted, names), count, cutoff=0.6)
         if len(close) < count and len(wanted) > 2:
             close += [key for key in names if wanted in key and key not in close]
         return list(dict.fromkeys(short.get(key, key) for key in close))[:count]
 
+    def _meanings(self, name: str) -> Iterator[set[str]]:
+        yield self._plugin_aliases.get(name, set())
+        yield self._folded.get(name.casefold(), set())
+        if "/" not in name:
+            yield self._short.get(name.casefold(), set())
 
-def _default_of(attribute: attrs.Attribute[Any]) -> Any:
-    factory = getattr(attribute.default, "factory", None)
-    return factory() if factory is not None else attribute.default
+    @cached_property
+    def _plugin_aliases(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for one in self._lists:
+            for alias, name in one.aliases:
+                found.setdefault(alias, set()).add(name)
+        return found
+
+    @cached_property
+    def _folded(self) -> dict[str, set[str]]:
+        return _grouped(self._by_id, str.casefold)
+
+    @cached_property
+    def _short(self) -> dict[str, set[str]]:
+        """A Space is not the model that its name recalls."""
+        return _grouped((name for name in self._by_id if not name.startswith("spaces/")), short_name)
 
 
-_DEFAULTS = {attribute.name: _default_of(attribute) for attribute in attrs.fields(Model)}
+def _grouped(ids: Iterable[str], key: Callable[[str], str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name in ids:
+        found.setdefault(key(name), set()).add(name)
+    return found
 
 
-def model_to_plain(model: Model) -> dict[str, Any]:
-    """A model as JSON values, defaults left out."""
-    plain: dict[str, Any] = {}
-    for name, default in _DEFAULTS.items():
-        value = getattr(model, name)
-        if value == default or (name == "remote_id" and value == model.id):
-            continue
-        if isinstance(value, frozenset):
-            value = sorted(value)
-        plain[name] = attrs.asdict(value) if isinstance(value, Pricing) else value
-    return plain
+def _likely(wanted: str, names: Sequence[str]) -> list[str]:
+    """The names that share most pairs of letters with the wanted one: a cheap sieve for a dear comparison."""
+    import heapq
 
+    pairs = set(pairwise(wanted))
 
-def model_from_plain(plain: Mapping[str, Any]) -> Model:
-    """The inverse. Raises ValueError or TypeError for what is no model."""
-    facts = dict(plain)
-    if facts.get("pricing") is not None:
-        facts["pricing"] = Pricing(**facts["pricing"])
-    if "auth" in facts:
-        facts["auth"] = Auth(facts["auth"])
-    return Model(**facts)
+    def likeness(name: str) -> float:
+        return len(pairs.intersection(pairwise(name))) / (len(pairs) + len(name))
+
+    return heapq.nlargest(LIKELY, names, likeness)

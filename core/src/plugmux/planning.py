@@ -11,7 +11,7 @@ from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
 from plugmux.messages import Message
 from plugmux.model import Auth, Model, Task
 from plugmux.modelmap import ModelMap
-from plugmux.names import UPSTREAMS, ModelName, parse_name
+from plugmux.names import ModelName, parse_name
 from plugmux.plugins import KNOWN_DISTRIBUTIONS
 from plugmux.requests import Options, Policy
 from plugmux.routing import Candidate, Dropped, Route, Wish, candidates, task_of
@@ -93,7 +93,7 @@ class Planner:
         if configured is not None:
             return configured
         task = self.asked.task or Task.CONVERSATIONAL
-        named = [model for model in models_map.models if model.default and task in model.tasks]
+        named = [model for model in models_map.defaults() if task in model.tasks]
         if not named:
             listed = dict.fromkeys(m.id for m in models_map.models if task in m.tasks and m.listed)
             raise NoRouteError(
@@ -106,7 +106,7 @@ class Planner:
         return f"{named[0].provider}::{named[0].id}"
 
     async def _models_of(self, text: str, models_map: ModelMap) -> tuple[ModelName, Sequence[Model]]:
-        name = parse_name(text, UPSTREAMS | {m.upstream for m in models_map.models if m.upstream})
+        name = parse_name(text, models_map.upstreams)
         if name.provider is not None and name.provider not in self.runtime.registry.instances():
             raise self._no_such_provider(name.provider, text)
         resolved = models_map.resolve(name.id)
