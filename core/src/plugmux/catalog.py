@@ -117,8 +117,9 @@ class Catalog:
 
     def _stale(self, only: Collection[str] | None) -> list[str]:
         now = self.clock()
-        names = [name for name in self.registry.instances() if only is None or name in only]
-        return [n for n in names if n not in self.listings or self.listings[n].fresh_until < now]
+        names = self.registry.instances() if only is None else only
+        old = [n for n in names if n not in self.listings or self.listings[n].fresh_until < now]
+        return [name for name in old if name in self.registry.instances()] if old else []
 
     def _rebuild(self) -> None:
         known = self.registry.instances()

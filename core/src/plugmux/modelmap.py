@@ -55,6 +55,9 @@ class ModelMap:
     def __len__(self) -> int:
         return sum(map(len, self._lists))
 
+    def __bool__(self) -> bool:
+        return bool(self._by_id)
+
     @cached_property
     def models(self) -> tuple[Model, ...]:
         """Every entry."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import anyio
 from attrs import define, field, frozen
@@ -54,8 +54,9 @@ class Planner:
 
     async def explain(self) -> Plan:
         """The route, also an empty one. Raises NoRouteError for a name that nobody knows."""
-        self._refuse_emptiness()
         models_map = await self.runtime.catalog.current(only=self._pinned())
+        if not models_map:
+            self._refuse_emptiness()
         texts = self.asked.models or (await self._default(models_map),)
         found: list[Route] = []
         task: Task | None = None
@@ -183,7 +184,7 @@ class Planner:
         parts = (part for m in self.asked.messages if isinstance(m.content, tuple) for part in m.content)
         return any(part.get("type") == "image_url" for part in parts)
 
-    async def _credentials(self, providers: Iterable[str]) -> dict[str, bool]:
+    async def _credentials(self, providers: Collection[str]) -> dict[str, bool]:
         """Which of these providers have a credential; one that cannot say is left out."""
         known: dict[str, bool] = {}
 
@@ -194,6 +195,9 @@ class Planner:
                 return
             known[provider] = credential is not None
 
+        if len(providers) == 1:
+            await ask(*providers)
+            return known
         async with anyio.create_task_group() as group:
             for provider in providers:
                 group.start_soon(ask, provider)
