@@ -24,9 +24,9 @@ from plugmux.errors import (
     Scope,
     StreamCutError,
 )
-from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset
+from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset, Text
 from plugmux.failover import Failover, Turn
-from plugmux.guard import checked, failure_of, isolated
+from plugmux.guard import admit, failure_of, isolated, opened
 from plugmux.http import conceal
 from plugmux.messages import Conversation, Message, ProviderState
 from plugmux.model import Capability, Task
@@ -91,13 +91,14 @@ class Run:
             started = self._clock()
             try:
                 async with self._attempt(turn) as (stream, session):
+                    watch = session.watch
                     async for event in stream:
-                        if type(event) is Finish:
-                            self._served(turn, event, session)
+                        if type(event) is not Text or not watch.content_seen:  # most are one Text more
+                            self._admit(event, turn, session)
                         self.fold.add(event)
                         yield event
-                if self.serving is not None:
-                    return
+                        if self.serving is not None:
+                            return
                 raise StreamCutError("the answer ended without saying that it is complete")
             except PlugmuxError as error:
                 if self.serving is not None:
@@ -140,13 +141,13 @@ class Run:
         self._runtime.health.started(turn.candidate.key)
         request = self._request(turn.candidate)
         with isolated(session.provider, "create_stream"):
-            stream = plugin.hook.create_stream(request=request, session=session)
-        events = checked(stream, session.provider, session.watch)
-        try:
-            yield events, session
-        finally:
-            with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-                await events.aclose()
+            stream = opened(plugin.hook.create_stream(request=request, session=session), session.provider)
+        with isolated(session.provider, "its stream"):
+            try:
+                yield stream, session
+            finally:
+                with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+                    await stream.aclose()
 
     async def _session(self, turn: Turn) -> Session:
         job, model = self.job, turn.candidate.model
@@ -184,6 +185,12 @@ class Run:
             options=options,
             conversation=job.conversation,
         )
+
+    def _admit(self, event: Event, turn: Turn, session: Session) -> None:
+        """Hold an event against the contract; with `Finish` the answer is served."""
+        admit(event, session.provider, session.watch)
+        if type(event) is Finish:
+            self._served(turn, event, session)
 
     def _served(self, turn: Turn, finish: Finish, session: Session) -> None:
         """Accept an answer as complete. Raises a ProviderError if it is none."""

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from plugmux.errors import InvalidRequestError, PluginError, PlugmuxError, ProviderError
-from plugmux.events import Attempt, Event, Finish, Media, Reasoning, Text, ToolCall
+from plugmux.events import Attempt, Event, Media, Reasoning, Text, ToolCall
 from plugmux.model import Model
 from plugmux.transport import Stopwatch
 
-__all__ = ["checked", "failure_of", "isolated"]
+__all__ = ["admit", "failure_of", "isolated", "opened"]
 
 CONTENT = frozenset({Text, Reasoning, ToolCall, Media})
 _FROM_PLUGINS = frozenset(Event.__args__) - {Attempt}
@@ -19,7 +19,7 @@ _FROM_PLUGINS = frozenset(Event.__args__) - {Attempt}
 
 @contextmanager
 def isolated(provider: str, hook: str) -> Iterator[None]:
-    """Whatever a plugin's hook raises becomes a PlugmuxError; cancellation passes."""
+    """Whatever a plugin's hook, or its stream, raises becomes a PlugmuxError; cancellation passes."""
     try:
         yield
     except PlugmuxError:
@@ -34,28 +34,23 @@ def isolated(provider: str, hook: str) -> Iterator[None]:
         ) from error
 
 
-async def checked(stream: Any, provider: str, watch: Stopwatch) -> AsyncGenerator[Event, None]:
-    """A plugin's stream: only events, only typed errors, nothing after `Finish`, limits kept."""
+def opened(stream: Any, provider: str) -> AsyncGenerator[Event, None]:
+    """What `create_stream` gave, if it is an async generator. Raises PluginError."""
     if not hasattr(stream, "__aiter__") or not hasattr(stream, "aclose"):
         given = type(stream).__name__
         raise PluginError(f"create_stream gave {given} where an async generator belongs", plugin=provider)
-    try:
-        async for event in stream:
-            kind = type(event)
-            if kind in CONTENT:
-                if not watch.content_seen:
-                    watch.see_content()
-            elif kind not in _FROM_PLUGINS:
-                raise PluginError(f"its stream gave {kind.__name__}, which is no event", plugin=provider)
-            yield event
-            if kind is Finish:
-                return
-    except PlugmuxError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise PluginError(f"its stream raised {_said(error)}", plugin=provider) from error
-    finally:
-        await stream.aclose()
+    return stream  # type: ignore[no-any-return]
+
+
+def admit(event: object, provider: str, watch: Stopwatch) -> None:
+    """Let an event of a plugin's stream pass, and note the first content. Raises PluginError for what is
+    no event, or one that only the core sends."""
+    kind = type(event)
+    if kind in CONTENT:
+        if not watch.content_seen:
+            watch.see_content()
+    elif kind not in _FROM_PLUGINS:
+        raise PluginError(f"its stream gave {kind.__name__}, which is no event", plugin=provider)
 
 
 def failure_of(error: PlugmuxError, model: Model) -> ProviderError:
