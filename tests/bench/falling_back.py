@@ -18,7 +18,9 @@ from pathlib import Path
 from statistics import median
 
 import anyio
+import httpx
 import server
+from attrs import define, field
 from rows import Row
 
 import plugmux
@@ -29,28 +31,42 @@ WARMING = 20
 FAULTS = {400: "an input that the model refuses", 404: "a model that is gone", 403: "a gate"}
 
 
+@define
+class Times:
+    """Seconds of each kind of request, one of each a round."""
+
+    alone: list[float] = field(factory=list)
+    fallen: list[float] = field(factory=list)
+    plain: list[float] = field(factory=list)
+    """A refused request with httpx and nothing else."""
+
+    def added(self) -> float:
+        """Milliseconds that the fallback adds, the median of the rounds' own differences."""
+        return median(two - one for one, two in zip(self.alone, self.fallen, strict=True)) * 1e3
+
+
 def measure() -> Iterator[Row]:
     for status, meaning in FAULTS.items():
         with server.running(1) as well, refusing(status) as ill, tempfile.TemporaryDirectory() as home:
             instances = f"ill=hf-inference@{ill} well=hf-inference@{well}"
-            settings = Settings.load(
-                {"PLUGMUX_HOME": home, "PLUGMUX_INSTANCES": instances, "HF_HUB_OFFLINE": "1"}
-            )
-            alone, fallen = anyio.run(_in_turn, settings)
-        added = median(two - one for one, two in zip(alone, fallen, strict=True))
-        facts = {"alone": median(alone) * 1e3, "fallen": median(fallen) * 1e3}
-        yield Row(what=f"added by {status}, {meaning}", value=added * 1e3, unit="ms", budget=1.0, facts=facts)
-    yield Row(what="the request without a fallback", value=facts["alone"], unit="ms")
+            environ = {"PLUGMUX_HOME": home, "PLUGMUX_INSTANCES": instances, "HF_HUB_OFFLINE": "1"}
+            times = anyio.run(_in_turn, Settings.load(environ), ill)
+        what = f"added by {status}, {meaning}"
+        yield Row(what=what, value=times.added(), unit="ms", budget=1.0)
+        yield Row(what="… a plain httpx request to that server", value=median(times.plain) * 1e3, unit="ms")
+    yield Row(what="the request without a fallback", value=median(times.alone) * 1e3, unit="ms")
 
 
-async def _in_turn(settings: Settings) -> tuple[list[float], list[float]]:
-    alone: list[float] = []
-    fallen: list[float] = []
-    async with plugmux.AsyncClient(settings=settings) as client:
-        for _ in range(WARMING + REQUESTS):
-            alone.append(await _seconds(client, ["well::bench"], tries=1))
-            fallen.append(await _seconds(client, ["ill::bench", "well::bench"], tries=2))
-    return alone[WARMING:], fallen[WARMING:]
+async def _in_turn(settings: Settings, refusing_url: str) -> Times:
+    times = Times()
+    async with plugmux.AsyncClient(settings=settings) as client, httpx.AsyncClient() as plain:
+        for number in range(WARMING + REQUESTS):
+            if number == WARMING:
+                times = Times()
+            times.alone.append(await _seconds(client, ["well::bench"], tries=1))
+            times.fallen.append(await _seconds(client, ["ill::bench", "well::bench"], tries=2))
+            times.plain.append(await _plain_seconds(plain, refusing_url))
+    return times
 
 
 async def _seconds(client: plugmux.AsyncClient, models: Sequence[str], *, tries: int) -> float:
@@ -59,6 +75,15 @@ async def _seconds(client: plugmux.AsyncClient, models: Sequence[str], *, tries:
     seconds = time.perf_counter() - start
     assert done.provider == "well"
     assert len(done.trace.attempts) == tries, done.trace
+    return seconds
+
+
+async def _plain_seconds(client: httpx.AsyncClient, url: str) -> float:
+    body = {"model": "bench", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    start = time.perf_counter()
+    response = await client.post(f"{url}/chat/completions", json=body)
+    seconds = time.perf_counter() - start
+    assert response.is_error
     return seconds
 
 
