@@ -146,6 +146,7 @@ class EventStreamDecoder:
         self._max_data = max_line
         self._start = b""
         self._started = False
+        self._between = False
         self._data: list[bytes] = []
         self._size = 0
         self._event = ""
@@ -153,17 +154,20 @@ class EventStreamDecoder:
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that `chunk` completes."""
-        if not self._started:
-            chunk = self._without_mark(chunk)
-        elif (  # one whole event of one line, as nearly every chunk is: a third of the general way's cost
-            chunk[-2:] == b"\n\n"
+        if (  # one whole event of one line, as nearly every chunk is: a third of the general way's cost
+            self._between
             and chunk[:6] == b"data: "
             and chunk.find(b"\n") == len(chunk) - 2
-            and self._lines.empty
-            and not (self._data or self._event or b"\r" in chunk or len(chunk) > self._max_data)
+            and chunk[-1:] == b"\n"
+            and b"\r" not in chunk
+            and len(chunk) <= self._max_data
         ):
-            return [ServerSentEvent(chunk[6:-2], id=self._id)]
-        return self._events_of(self._lines.feed(chunk))
+            return [ServerSentEvent(chunk[6:-2], "message", self._id)]
+        if not self._started:
+            chunk = self._without_mark(chunk)
+        events = self._events_of(self._lines.feed(chunk))
+        self._between = self._started and self._lines.empty and not (self._data or self._event)
+        return events
 
     def flush(self) -> list[ServerSentEvent]:
         """The event that was being sent when the stream ended."""

@@ -10,7 +10,7 @@ import anyio
 from attrs import evolve, frozen
 
 from plugmux.credentials import Credential
-from plugmux.decoding import EventStreamDecoder, ServerSentEvent
+from plugmux.decoding import EventStreamDecoder
 from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.events import Event, FinishReason, Notice
 from plugmux.http import ErrorReader, EventSource, Http, Response, conceal
@@ -87,9 +87,12 @@ async def answer(begin: Callable[[], Awaitable[Exchange]]) -> AsyncGenerator[Eve
                         yield event
                     return
                 async for batch in source.batches():
-                    for event in _decoded(batch, decoder):
-                        answered = True
-                        yield event
+                    for sent in batch:
+                        for event in decoder.feed(sent.data):
+                            answered = True
+                            yield event
+                        if decoder.done:
+                            break
                     if decoder.done or decoder.finish_reason is not None:
                         await _wind_up(source, decoder)
                 for event in decoder.end():
@@ -106,14 +109,6 @@ def _unsaid(notices: Iterable[Notice], said: set[Notice]) -> list[Notice]:
     new = [notice for notice in dict.fromkeys(notices) if notice not in said]
     said.update(new)
     return new
-
-
-def _decoded(batch: Iterable[ServerSentEvent], decoder: Decoder) -> Iterator[Event]:
-    """The events of a batch, up to the service's word that it is done."""
-    for sent in batch:
-        yield from decoder.feed(sent.data)
-        if decoder.done:
-            return
 
 
 async def _wind_up(source: EventSource, decoder: Decoder) -> None:
