@@ -1,27 +1,30 @@
 """What importing costs, and how long it takes to the first request: fresh interpreters, medians.
 
-PLUGMUX_BENCH_LEAN names an interpreter of an environment with core and hf-inference alone. The rows that say
-`lean` are measured there, because httpx imports click and rich where they are installed.
+Time counts from the first line on, so the interpreter's own start is not in it; a request counts when its
+bytes arrive at the server. `lean` is an environment with core and hf-inference alone, `all` is this one.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
+from arrivals import Arrivals
+from attrs import define, field, frozen
+from contest import interpreter, rounds
 from rows import Row
-from server import answer
+from standings import ratios
 
+TITLE = "importing: ratio of the peers' imports to Client's, of their first requests to the lean one"
 ROUNDS = 15
+PEER_ROUNDS = 3
+SECONDS = 60
 PROBE = """
 import sys, time
 before = set(sys.modules)
@@ -34,103 +37,193 @@ print(json.dumps([start, seconds, modules]))
 """
 
 
+@define(kw_only=True)
+class Start:
+    """Code for fresh interpreters of the environment that a variable names, and what they took, in ms.
+
+    `asks`: the time to the arrival of its request counts, not that of all the code.
+    """
+
+    what: str
+    code: str
+    environment: str = "PLUGMUX_BENCH_LEAN"
+    budget: float | None = None
+    rounds: int = ROUNDS
+    asks: bool = False
+    taken: list[float] = field(factory=list)
+    modules: list[str] = field(factory=list)
+    failed: str = ""
+
+    def run(self, arrivals: Arrivals) -> None:
+        """Start once more, unless it failed before."""
+        python = sys.executable if self.environment == "all" else interpreter(self.environment)
+        if python is None:
+            self.failed = f"{self.environment} names no interpreter"
+        if self.failed or python is None:
+            return
+        command = [python, "-c", PROBE.format(code=self.code)]
+        try:
+            done = _done(command, arrivals)
+        except subprocess.SubprocessError as error:
+            self.failed = _reason(error)
+            return
+        begun, seconds, self.modules = json.loads(done.splitlines()[-1])
+        self.taken.append((arrivals.last - begun if self.asks else seconds) * 1000)
+
+    def row(self, beside: Start | None = None) -> Row:
+        """The median, and the ratio to another in the same rounds."""
+        if self.failed:
+            return Row(what=self.what, note=f"left out: {self.failed}")
+        ratio = median(ratios(self.taken, beside.taken)) if beside and beside.taken else None
+        facts = {"rounds": self.taken, **_module_facts(self.modules)}
+        value = median(self.taken)
+        return Row(what=self.what, value=value, unit="ms", budget=self.budget, ratio=ratio, facts=facts)
+
+
+@frozen(kw_only=True)
+class Peer:
+    """How a peer is imported, and how one streamed answer is read to its end with it."""
+
+    name: str
+    environment: str
+    imported: str
+    client: str
+    asked: str
+
+
+ADDRESS = "import os; address = os.environ['BENCH_ADDRESS']"
+ASK = "model='bench', messages=[{'role': 'user', 'content': 'Hi'}], stream=True"
+PEERS = (
+    Peer(
+        name="openai",
+        environment="PLUGMUX_BENCH_OPENAI",
+        imported="from openai import OpenAI",
+        client="OpenAI(base_url=address, api_key='bench')",
+        asked=f"client.chat.completions.create({ASK})",
+    ),
+    Peer(
+        name="huggingface_hub",
+        environment="PLUGMUX_BENCH_HUB",
+        imported="from huggingface_hub import InferenceClient",
+        client="InferenceClient(base_url=address, api_key='bench')",
+        asked=f"client.chat_completion({ASK})",
+    ),
+    Peer(
+        name="any-llm",
+        environment="PLUGMUX_BENCH_ANY_LLM",
+        imported="from any_llm import AnyLLM",
+        client="AnyLLM.create('openai', api_key='bench', api_base=address)",
+        asked=f"client.completion({ASK})",
+    ),
+    Peer(
+        name="LiteLLM",
+        environment="PLUGMUX_BENCH_LITELLM",
+        imported="import litellm",
+        client="litellm",
+        asked=f"client.completion(api_base=address, api_key='bench', custom_llm_provider='openai', {ASK})",
+    ),
+)
+
+
 def measure() -> Iterator[Row]:
-    lean = os.environ.get("PLUGMUX_BENCH_LEAN", sys.executable)
-    yield _import_row("import plugmux", lean, "import plugmux", 30)
-    touched = "import plugmux; plugmux.Client; plugmux.Text"
-    yield _import_row("… with Client and Text touched", lean, touched, 60)
+    ours, peers = _import_starts(), [_peer_import(peer) for peer in PEERS]
+    asking, peers_asking = _asking_starts(), [_peer_asking(peer) for peer in PEERS]
     with Arrivals() as arrivals:
-        yield _first_request_row("… to the first request of complete(), lean", lean, arrivals)
-        yield _first_request_row("… to the first request of complete(), all", sys.executable, arrivals)
+        _run_in_turn([*ours, *peers, *asking, *peers_asking], arrivals)
+        yield from (start.row() for start in ours)
+        yield from (start.row(beside=ours[1]) for start in peers)
+        yield from (start.row() for start in asking)
+        yield from (start.row(beside=asking[0]) for start in peers_asking)
         yield _command_line_row(arrivals)
 
 
-def _import_row(what: str, python: str, code: str, budget: float) -> Row:
-    """Milliseconds from the first line on, so the interpreter's own start is not in it."""
-    runs = [_probe(python, code) for _ in range(ROUNDS)]
-    value = median(seconds for _, seconds, _ in runs) * 1000
-    return Row(what=what, value=value, unit="ms", budget=budget, facts=_module_facts(runs[0][2]))
+def _import_starts() -> list[Start]:
+    touched = "import plugmux; plugmux.Client; plugmux.Text"
+    dependencies = "import anyio, attrs, httpx, importlib_metadata, pluggy"
+    return [
+        Start(what="import plugmux", code="import plugmux", budget=30),
+        Start(what="… with Client and Text touched", code=touched, budget=60),
+        Start(what="plugmux's dependencies, all imported", code=dependencies),
+    ]
 
 
-def _first_request_row(what: str, python: str, arrivals: Arrivals) -> Row:
+def _asking_starts() -> list[Start]:
+    environments = {"lean": "PLUGMUX_BENCH_LEAN", "with [fast]": "PLUGMUX_BENCH_FAST", "with all": "all"}
     code = "import plugmux; plugmux.complete('local::bench', 'Hi')"
-    taken: list[float] = []
-    modules: list[str] = []
-    for _ in range(ROUNDS):
-        start, _, modules = _probe(python, code, arrivals.environment())
-        taken.append(arrivals.last - start)
-    return Row(what=what, value=median(taken) * 1000, unit="ms", budget=120, facts=_module_facts(modules))
+    return [
+        Start(
+            what=f"to the first request of complete(), {name}",
+            code=code,
+            environment=environment,
+            budget=120,
+            asks=True,
+        )
+        for name, environment in environments.items()
+    ]
+
+
+def _peer_import(peer: Peer) -> Start:
+    return Start(what=peer.imported, code=peer.imported, environment=peer.environment, rounds=PEER_ROUNDS)
+
+
+def _peer_asking(peer: Peer) -> Start:
+    return Start(
+        what=f"to the first request of {peer.name}",
+        code=f"{ADDRESS}\n{peer.imported}\nclient = {peer.client}\nlist({peer.asked})",
+        environment=peer.environment,
+        rounds=PEER_ROUNDS,
+        asks=True,
+    )
+
+
+def _run_in_turn(starts: list[Start], arrivals: Arrivals) -> None:
+    """Round by round; once before that counts for nothing, because modules are compiled then."""
+    for start in starts:
+        start.run(arrivals)
+        start.taken.clear()
+    for number in range(rounds(ROUNDS)):
+        for start in starts:
+            if number < start.rounds:
+                start.run(arrivals)
 
 
 def _command_line_row(arrivals: Arrivals) -> Row:
     command = [str(Path(sys.executable).parent / "plugmux"), "complete", "local::bench", "Hi"]
+    what = "cold command line to the request"
     taken: list[float] = []
-    for _ in range(ROUNDS):
-        start = time.monotonic()
-        subprocess.run(
-            command, env=arrivals.environment(), check=True, stdin=subprocess.DEVNULL, capture_output=True
-        )
-        taken.append(arrivals.last - start)
-    return Row(what="cold command line to the request", value=median(taken) * 1000, unit="ms", budget=300)
+    try:
+        for _ in range(rounds(ROUNDS)):
+            start = time.monotonic()
+            _done(command, arrivals)
+            taken.append((arrivals.last - start) * 1000)
+    except (OSError, subprocess.SubprocessError) as error:
+        return Row(what=what, note=f"left out: {_reason(error)}")
+    return Row(what=what, value=median(taken), unit="ms", budget=300, facts={"rounds": taken})
 
 
-def _probe(python: str, code: str, env: dict[str, str] | None = None) -> tuple[float, float, list[str]]:
-    """When the code began on the machine's monotonic clock, its seconds, and the modules it imported."""
-    command = [python, "-c", PROBE.format(code=code)]
-    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
-    start, seconds, modules = json.loads(done.stdout)
-    return start, seconds, modules
+def _done(command: list[str], arrivals: Arrivals) -> str:
+    """What it printed. Raises SubprocessError where it failed or hung."""
+    done = subprocess.run(
+        command,
+        env=arrivals.environment(),
+        check=True,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+    )
+    return done.stdout
 
 
-def _module_facts(modules: list[str]) -> dict[str, object]:
+def _reason(error: Exception) -> str:
+    complaints = str(getattr(error, "stderr", "") or error).strip()
+    return complaints.splitlines()[-1]
+
+
+def _module_facts(modules: list[str]) -> dict[str, Any]:
     tops = {name.partition(".")[0] for name in modules}
     return {
         "modules": len(modules),
         "packages": sorted(top for top in tops if top not in sys.stdlib_module_names),
         "ours": [name for name in modules if name.startswith("plugmux")],
     }
-
-
-class Arrivals:
-    """A server that notes when the last request came in."""
-
-    def __enter__(self) -> Arrivals:
-        self.last = 0.0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._home = tempfile.TemporaryDirectory()
-        self._answer = answer(1)
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.close()
-        self._home.cleanup()
-
-    def environment(self) -> dict[str, str]:
-        """A home of its own, this server as the provider `local`, and no other host to be asked."""
-        address = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "PLUGMUX_"))}
-        instance = f"local=hf-inference@{address}"
-        ours = {"PLUGMUX_HOME": self._home.name, "PLUGMUX_INSTANCES": instance, "HF_HUB_OFFLINE": "1"}
-        return kept | ours
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                self._answer_one(connection)
-
-    def _answer_one(self, connection: socket.socket) -> None:
-        """Any GET is the provider being asked for its models: only a POST is the request itself."""
-        data = connection.recv(65536)
-        arrived = time.monotonic()
-        if not data.startswith(b"POST"):
-            connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
-            return
-        self.last = arrived
-        while not data.endswith(b"}"):
-            data += connection.recv(65536)
-        connection.sendall(self._answer)
