@@ -16,6 +16,7 @@ import tomllib
 from pathlib import Path
 
 import nox
+import nox.command
 import nox.virtualenv
 
 ROOT = Path(__file__).parent
@@ -26,6 +27,9 @@ GRADIO = ["gradio==6.31.0", "gradio_client==2.7.2"]
 GRADIO5 = ["gradio==5.50.0"]
 GRADIO4 = ["gradio==4.44.1", "--exclude-newer", "2024-10-01"]  # with newer dependencies it does not start
 HUB = ["huggingface_hub==2.4.0"]
+OPENAI = ["openai==3.54.0"]
+ANY_LLM = ["any-llm-sdk==1.40.2"]
+LITELLM = ["litellm==1.106.2"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
 TESTS = ["tests", "--ignore=tests/packaging", "--durations=10"]
@@ -90,14 +94,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What plugmux costs beside a plain httpx loop; `nox -s bench -- burst --json FILE` for a part."""
+    """What plugmux costs beside plain loops and its peers; `nox -s bench -- burst --json FILE`: a part."""
     _install_members(session)
-    wheels = _wheels(session)
-    lean = [
-        _requirement(member, wheels, extras=False)
-        for member in (ROOT / "core", ROOT / "plugins/hf_inference")
-    ]
-    env = {"PLUGMUX_BENCH_LEAN": str(_side_environment(session, "lean", *lean, fresh=True))}
+    env = _bench_environment(session)
     Path("build").mkdir(exist_ok=True)
     session.run("python", "tests/bench", *(session.posargs or ["--json", "build/bench.json"]), env=env)
 
@@ -133,12 +132,15 @@ def _install_members(session: nox.Session, *tools: str, constraints: Path | None
     session.install("-c", str(constraints or "constraints.txt"), *members, *tools)
 
 
-def _requirement(member: Path, wheels: Path, *, extras: bool = True) -> str:
-    """`plugmux[cli] @ file:///…/plugmux-0.1.0-py3-none-any.whl`, the spelling that pip and uv share."""
+def _requirement(member: Path, wheels: Path, *, extras: list[str] | None = None) -> str:
+    """`plugmux[cli] @ file:///…/plugmux-0.1.0-py3-none-any.whl`, the spelling that pip and uv share.
+
+    `extras` are all that bring something new, unless they are given.
+    """
     project = _project(member)
     name = project["name"]
     wheel = wheels / f"{name.replace('-', '_')}-{project['version']}-py3-none-any.whl"
-    wanted = ",".join(_extras(project)) if extras else ""
+    wanted = ",".join(_extras(project) if extras is None else extras)
     return f"{name}[{wanted}] @ {wheel.as_uri()}" if wanted else f"{name} @ {wheel.as_uri()}"
 
 
@@ -190,7 +192,7 @@ def _side_environment(
     shutil.rmtree(folder, ignore_errors=True)
     if uv := _uv(session) if uv is None else uv:
         session.run(uv, "venv", "--quiet", "--python", sys.executable, str(folder), external=True)
-        install = [uv, "pip", "install", "--quiet", "--python", str(python)]
+        install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
     else:
         session.run(sys.executable, "-m", "virtualenv", "--quiet", str(folder), external=True)
         install = [str(python), "-m", "pip", "install", "--quiet"]
@@ -212,6 +214,26 @@ def _test_environment(session: nox.Session) -> dict[str, str]:
         "PLUGMUX_TEST_CHROMIUM": next(filter(None, map(shutil.which, BROWSERS)), ""),
     }
     return {name: value for name, value in found.items() if value and name not in os.environ}
+
+
+def _bench_environment(session: nox.Session) -> dict[str, str]:
+    """Who takes part in the bench beside the session's own environment. A peer that cannot be installed is
+    left out there."""
+    wheels = _wheels(session)
+    core, plugin = ROOT / "core", ROOT / "plugins/hf_inference"
+    inference = _requirement(plugin, wheels, extras=[])
+    lean = [_requirement(core, wheels, extras=[]), inference]
+    fast = [_requirement(core, wheels, extras=["fast"]), inference]
+    found = {
+        "PLUGMUX_BENCH_LEAN": str(_side_environment(session, "lean", *lean, fresh=True)),
+        "PLUGMUX_BENCH_FAST": str(_side_environment(session, "fast", *fast, fresh=True)),
+    }
+    for name, peer in {"openai": OPENAI, "hub": HUB, "any_llm": ANY_LLM, "litellm": LITELLM}.items():
+        try:
+            found[f"PLUGMUX_BENCH_{name.upper()}"] = str(_side_environment(session, name, *peer))
+        except nox.command.CommandFailed:
+            session.warn(f"{peer[0]} cannot be installed: it is left out")
+    return found
 
 
 def _lowest_versions() -> list[str]:

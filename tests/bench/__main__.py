@@ -41,6 +41,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.rounds:
         os.environ["PLUGMUX_BENCH_ROUNDS"] = str(arguments.rounds)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody here is to compile at every start
     measured = {name: _measured(name) for name in arguments.measurements}
     if arguments.json:
         arguments.json.write_text(json.dumps(_record(measured), indent=2) + "\n")

@@ -117,9 +117,9 @@ def interpreter(variable: str) -> str | None:
 
 
 def clean_environment(**added: str) -> dict[str, str]:
-    """Without the user's settings and tokens, and with compiled modules kept. LiteLLM would ask the network
-    for prices while it is imported."""
-    dropped = ("HF_", "PLUGMUX_", "OPENAI_", "LITELLM_", "PYTHONDONTWRITEBYTECODE")
+    """Without the user's settings and tokens. LiteLLM would ask the network for prices while it is
+    imported."""
+    dropped = ("HF_", "PLUGMUX_", "OPENAI_", "LITELLM_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"} | added
 
