@@ -22,6 +22,7 @@ WINDOW = 30.0
 PROBE_EVERY = 5.0
 DEMOTED = 60.0
 SMOOTHING = 0.3
+UNTRIED = Standing()
 
 
 @define
@@ -64,7 +65,7 @@ class Health:
         demoted = self._clock() < self._demoted.get(key[0], 0.0)
         record = self._records.get(key)
         if record is None:
-            return Standing(resting=demoted)
+            return Standing(resting=True) if demoted else UNTRIED
         resting = demoted or (record.open and self._clock() < record.probe_at)
         return Standing(resting=resting, failures=self._recent(record), latency=record.latency)
 

@@ -108,12 +108,13 @@ def candidates(
         else:
             dropped.append(Dropped(model, reason))
     anonymous = bool(credentials) and not any(credentials.values())
-    kept.sort(key=lambda model: _rank(model, wish, health(model.key), anonymous, credentials))
+    standings = {model.key: health(model.key) for model in kept}
+    kept.sort(key=lambda model: _rank(model, wish, standings[model.key], anonymous, credentials))
     unique, doubles = _one_road_each(kept)
     if not wish.policy.allow_fallbacks:
         doubles += [Dropped(model, "fallbacks are not allowed") for model in unique[1:]]
         unique = unique[:1]
-    found = tuple(Candidate(m, _why(m, wish, health(m.key), credentials)) for m in unique)
+    found = tuple(Candidate(m, _why(m, wish, standings[m.key], credentials)) for m in unique)
     return Route(wish.name.text, found, (*dropped, *doubles))
 
 
