@@ -33,6 +33,7 @@ LITELLM = ["litellm==1.106.2"]
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
 TESTS = ["tests", "--ignore=tests/packaging", "--durations=10"]
+NEAR_SOCKETS = ["core", "client", "failover", "hostile", "secrets", "hf_inference"]
 
 os.environ.setdefault("UV_SYSTEM_CERTS", "1")
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
@@ -56,15 +57,27 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """mypy --strict on every member, and on the public API as an installed package shows it."""
-    _install_members(session, "mypy", *TEST_TOOLS)
+    _install_members(session, "mypy", "httptools", *TEST_TOOLS)
     session.run("mypy")
     session.run("mypy", "--strict", "--config-file=", "tests/typing/public_api.py")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The whole suite; `nox -s tests-3.11 -- tests/core -k sentence` runs a part."""
+    """The whole suite, and what is near to sockets on the fast transport too.
+
+    `nox -s tests-3.11 -- tests/core -k sentence` runs a part.
+    """
     _install_members(session, *TEST_TOOLS)
+    session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
+    if not session.posargs:
+        _test_fast_transport(session, Path("constraints.txt"))
+
+
+@nox.session
+def tests_fast(session: nox.Session) -> None:
+    """The whole suite on the fast transport, wherever that can be used."""
+    _install_members(session, *TEST_TOOLS, "httptools")
     session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
 
 
@@ -83,6 +96,8 @@ def minimums(session: nox.Session) -> None:
     pins.write_text("\n".join(_lowest_versions()) + "\n")
     _install_members(session, *TEST_TOOLS, constraints=pins)
     session.run("pytest", *(session.posargs or TESTS), env=_test_environment(session))
+    if not session.posargs:
+        _test_fast_transport(session, pins)
 
 
 @nox.session
@@ -130,6 +145,11 @@ def _install_members(session: nox.Session, *tools: str, constraints: Path | None
     wheels = _wheels(session)
     members = [_requirement(member, wheels) for member in MEMBERS]
     session.install("-c", str(constraints or "constraints.txt"), *members, *tools)
+
+
+def _test_fast_transport(session: nox.Session, constraints: Path) -> None:
+    session.install("-c", str(constraints), "httptools")
+    session.run("pytest", *(f"tests/{folder}" for folder in NEAR_SOCKETS), "-k", "asyncio or fast")
 
 
 def _requirement(member: Path, wheels: Path, *, extras: list[str] | None = None) -> str:

@@ -1,6 +1,7 @@
 """Settings: `PLUGMUX_…` environment variables over `config.toml`, read once and passed on as a value.
 
     default_model = "openai/gpt-oss-120b"
+    transport = "httpx"
 
     [aliases]
     fast = "meta-llama/Llama-3.1-8B-Instruct"
@@ -31,7 +32,14 @@ from plugmux.errors import ConfigurationError
 __all__ = ["Instance", "Settings"]
 
 RESERVED = frozenset(
-    {"PLUGMUX_HOME", "PLUGMUX_DISABLE", "PLUGMUX_CONFIG", "PLUGMUX_INSTANCES", "PLUGMUX_MODEL"}
+    {
+        "PLUGMUX_HOME",
+        "PLUGMUX_DISABLE",
+        "PLUGMUX_CONFIG",
+        "PLUGMUX_INSTANCES",
+        "PLUGMUX_MODEL",
+        "PLUGMUX_TRANSPORT",
+    }
 )
 
 
@@ -53,6 +61,8 @@ class Settings:
     config_path: Path
     environ: Mapping[str, str] = field(factory=dict, repr=False)
     default_model: str | None = None
+    transport: str | None = None
+    """`httpx` or `fast`; None is the fast one where it can be had."""
     disabled: frozenset[str] = frozenset()
     instances: Mapping[str, Instance] = field(factory=dict)
     aliases: Mapping[str, str] = field(factory=dict)
@@ -75,6 +85,7 @@ class Settings:
             config_path=config_path,
             environ=environ,
             default_model=environ.get("PLUGMUX_MODEL") or file.get("default_model"),
+            transport=_transport(environ, file, problems),
             disabled=frozenset(_split(environ.get("PLUGMUX_DISABLE", ""))),
             instances=instances,
             aliases=_table(file, "aliases", problems),
@@ -141,6 +152,29 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
         return tomllib.loads(content.decode("utf-8-sig")), []
     except ValueError as error:
         return {}, [f"{path} is not valid TOML ({error}); it is left out"]
+
+
+def _transport(environ: Mapping[str, str], file: Mapping[str, Any], problems: list[str]) -> str | None:
+    if wanted := environ.get("PLUGMUX_TRANSPORT"):
+        if fault := _transport_fault(wanted):
+            raise ConfigurationError(f"PLUGMUX_TRANSPORT: {fault}")
+        return wanted
+    kept = file.get("transport")
+    fault = None if kept is None else _transport_fault(kept)
+    if fault:
+        problems.append(f"transport in the configuration file: {fault}; it is left out")
+    return None if fault else kept
+
+
+def _transport_fault(name: object) -> str | None:
+    if name not in ("httpx", "fast"):
+        return f"{name!r} is neither 'httpx' nor 'fast'"
+    if name == "fast":
+        from importlib.util import find_spec
+
+        if find_spec("httptools") is None:
+            return "'fast' is not installed: pip install 'plugmux[fast]'"
+    return None
 
 
 def _table(file: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:

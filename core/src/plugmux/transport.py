@@ -1,4 +1,4 @@
-"""The one module that imports httpx: connections, hops, byte iteration, and httpx's errors translated.
+"""Connections, hops, byte iteration, and httpx's errors translated: all that others see of HTTP's client.
 
 It uses httpx's transports and not its client: plugmux follows redirects itself, so that every hop gets
 exactly the credential headers its origin may see, on a request that nobody else ever holds.
@@ -13,6 +13,8 @@ import time
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,7 +40,7 @@ import httpx  # noqa: E402
 if sys.modules["httpx._main"] is None:
     del sys.modules["httpx._main"]
 
-__all__ = ["Exchange", "Outgoing", "Stopwatch", "Transport"]
+__all__ = ["Exchange", "Outgoing", "Stopwatch", "Transport", "make_transport"]
 
 MAX_HOPS = 5
 CLOSE_SECONDS = 5.0
@@ -192,14 +194,21 @@ def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:
 class Transport:
     """Connections, pooled by scheme and proxy. Bound to the event loop of its first use.
 
-    `factory(verify=…, proxy=…, limits=…)` makes an httpx transport. httpx's pool looks at every idle
-    connection on every request, so few are kept alive.
+    `factory(verify=…, proxy=…, limits=…)` makes an httpx transport, in place of `make_transport(kind, …)`.
+    httpx's pool looks at every idle connection on every request, so few are kept alive.
     """
 
-    def __init__(self, *, factory: TransportFactory | None = None, user_agent: str = "plugmux") -> None:
-        self._factory = factory or httpx.AsyncHTTPTransport
+    def __init__(
+        self,
+        *,
+        factory: TransportFactory | None = None,
+        kind: str | None = None,
+        user_agent: str = "plugmux",
+    ) -> None:
+        self._factory = factory or partial(make_transport, kind)
         self._user_agent = user_agent
         self._pools: dict[tuple[str, str | None], httpx.AsyncBaseTransport] = {}
+        self._opening = anyio.Lock()
         self._proxies = urllib.request.getproxies()
 
     async def send(self, outgoing: Outgoing, watch: Stopwatch) -> Exchange:
@@ -224,7 +233,7 @@ class Transport:
             "pool": None,
         }
         request = self._request(outgoing, timeouts)
-        pool = self._pool_for(outgoing.url)
+        pool = await self._pool_for(outgoing.url)
         try:
             response = await pool.handle_async_request(request)
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
@@ -258,7 +267,7 @@ class Transport:
         except (httpx.InvalidURL, ValueError, TypeError) as error:
             raise ConnectionFailedError(f"bad address or header: {error}", kind="address") from error
 
-    def _pool_for(self, url: str) -> httpx.AsyncBaseTransport:
+    async def _pool_for(self, url: str) -> httpx.AsyncBaseTransport:
         try:
             origin_of(url)
         except ValueError as error:
@@ -272,14 +281,18 @@ class Transport:
         )
         key = scheme, proxy
         if key not in self._pools:
-            self._pools[key] = self._open_pool(scheme, proxy)
+            async with self._opening:
+                if key not in self._pools:
+                    self._pools[key] = await self._open_pool(scheme, proxy)
         return self._pools[key]
 
-    def _open_pool(self, scheme: str, proxy: str | None) -> httpx.AsyncBaseTransport:
+    async def _open_pool(self, scheme: str, proxy: str | None) -> httpx.AsyncBaseTransport:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
         try:
-            secure = scheme == "https"
-            verify = httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            if scheme == "https":  # a few hundred certificates: 30 ms that the loop need not stand still
+                verify = await anyio.to_thread.run_sync(httpx.create_ssl_context)
+            else:
+                verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             return self._factory(verify=verify, proxy=proxy, limits=limits)
         except OSError as error:
             raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}") from error
@@ -291,6 +304,32 @@ class Transport:
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             for pool in pools.values():
                 await pool.aclose()
+
+
+def make_transport(
+    kind: str | None, *, verify: ssl.SSLContext, proxy: str | None, limits: httpx.Limits
+) -> httpx.AsyncBaseTransport:
+    """The transport of this kind: "httpx", "fast", or None for the fast one where it can be had, on asyncio.
+
+    What goes through a proxy is httpx's. Raises ConfigurationError for "fast" where it cannot be had.
+    """
+    if kind != "httpx" and proxy is None and _can_be_fast(asked=kind == "fast"):
+        from plugmux.fast_transport import FastTransport
+
+        return FastTransport(verify=verify, limits=limits)
+    return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
+
+
+def _can_be_fast(*, asked: bool) -> bool:
+    if find_spec("httptools") is None:
+        reason = "is not installed: pip install 'plugmux[fast]'"
+    elif not anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
+        reason = "runs on asyncio only; leave it unset to have httpx on trio"
+    else:
+        return True
+    if asked:
+        raise ConfigurationError(f"the transport 'fast' {reason}")
+    return False
 
 
 _FOR_ALL = frozenset({"accept", "accept-language", "content-type", "user-agent"})

@@ -30,6 +30,7 @@ from plugmux.settings import Settings
 from plugmux.testing import chat, replies
 from plugmux.testing.replies import Close, Hang, Replies, Reply, Wait
 from plugmux.testing.server import FaultServer, SeenRequest
+from plugmux.transport import make_transport
 
 __all__ = ["SCENARIOS", "Outcome", "Scenario", "Verdict", "play"]
 
@@ -318,16 +319,19 @@ def _client(home: str, servers: Sequence[FaultServer], scale: float) -> AsyncCli
     return AsyncClient(settings=settings, clocks=clocks, transport_factory=partial(_Hurried, scale))
 
 
-class _Hurried(httpx.AsyncHTTPTransport):
+class _Hurried(httpx.AsyncBaseTransport):
     """A transport whose timeouts are shortened."""
 
     def __init__(self, scale: float, **arguments: Any) -> None:
-        super().__init__(**arguments)
+        self._usual = make_transport(None, **arguments)
         self._scale = scale
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         request.extensions["timeout"] = _Shortened(request.extensions["timeout"], self._scale)
-        return await super().handle_async_request(request)
+        return await self._usual.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._usual.aclose()
 
 
 class _Shortened(UserDict[str, float | None]):

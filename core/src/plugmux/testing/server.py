@@ -155,6 +155,7 @@ class _Connection:
         self._buffer = bytearray()
         self._arrived = anyio.Event()
         self._request: SeenRequest | None = None
+        self._has_left = False
 
     async def listen(self, scope: anyio.CancelScope) -> None:
         """Read all the time; when the client leaves, note it and end what is being played."""
@@ -162,6 +163,7 @@ class _Connection:
             self._buffer += data
             self._arrived.set()
             self._arrived = anyio.Event()
+        self._has_left = True
         if self._request is not None:
             self._request.leave()
         scope.cancel()
@@ -201,6 +203,8 @@ class _Connection:
             body=body,
             connection=self._number,
         )
+        if self._has_left:  # right behind its request
+            self._request.leave()
         return self._request
 
     async def _body(self, headers: dict[str, str]) -> bytes:

@@ -1,0 +1,103 @@
+"""From a host to an open connection, on asyncio: the addresses of a name are tried side by side (RFC 8305).
+
+Not asyncio's own `happy_eyeballs_delay`, which before Python 3.12 loses an open socket when it is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from itertools import zip_longest
+from typing import NamedTuple
+
+from plugmux.http1 import Connection
+
+__all__ = ["Place", "dial"]
+
+STAGGER_SECONDS = 0.25
+
+
+class Place(NamedTuple):
+    """Where a connection goes. `certified` is the name that its certificate must carry; None is plain TCP."""
+
+    host: str
+    port: int
+    certified: str | None
+
+
+async def dial(place: Place, verify: ssl.SSLContext) -> Connection:
+    """Connect. Raises OSError, gaierror and SSLError included."""
+
+    async def reach(address: str) -> Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            Connection,
+            address,
+            place.port,
+            ssl=verify if place.certified else None,
+            server_hostname=place.certified,
+        )
+        return connection
+
+    addresses = await _addresses_of(place)
+    return await (reach(addresses[0]) if len(addresses) == 1 else _first(reach, addresses))
+
+
+async def _addresses_of(place: Place) -> list[str]:
+    """The host's addresses, the families by turns."""
+    if _is_address(place.host):
+        return [place.host]
+    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    families: dict[int, list[str]] = {}
+    for family, *_, address in found:
+        families.setdefault(family, []).append(str(address[0]))
+    return [address for turn in zip_longest(*families.values()) for address in turn if address is not None]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def _first(reach: Callable[[str], Awaitable[Connection]], addresses: list[str]) -> Connection:
+    """The first connection that stands; another address is tried whenever one fails or takes its time."""
+    tries: list[asyncio.Future[Connection]] = []
+    winner: asyncio.Future[Connection] | None = None
+    try:
+        for address in addresses:
+            tries.append(asyncio.ensure_future(reach(address)))
+            patience = None if address is addresses[-1] else STAGGER_SECONDS
+            winner = await _winner(tries, patience)
+            if winner is not None:
+                return winner.result()
+        return tries[0].result()  # all have failed: the first one's reason
+    finally:
+        for attempt in tries:
+            if attempt is not winner:
+                attempt.add_done_callback(_discard)
+                attempt.cancel()
+
+
+async def _winner(
+    tries: list[asyncio.Future[Connection]], seconds: float | None
+) -> asyncio.Future[Connection] | None:
+    """Wait for one to stand, or for `seconds`, or, where that is None, until all have failed."""
+    running = {attempt for attempt in tries if not attempt.done()}
+    while running:
+        done, running = await asyncio.wait(running, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for attempt in done:
+            if attempt.exception() is None:
+                return attempt
+        if seconds is not None:
+            return None
+    return None
+
+
+def _discard(attempt: asyncio.Future[Connection]) -> None:
+    if not attempt.cancelled() and attempt.exception() is None:
+        attempt.result().abort()

@@ -1,0 +1,151 @@
+"""A faster transport for asyncio under httpx's interface (`plugmux[fast]`): connections and their pool.
+
+Why not one that exists: httpx-aiohttp hangs in our own suite and calls a lost connection a timeout; aiohttp
+itself drops an answer when a byte too many follows it and bytes that came before a break, asks twice by
+itself, and takes 80 ms to import, which every first request would pay. httptools is llhttp, the parser that
+aiohttp has inside, and nothing else. What goes through a proxy is httpx's still.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from functools import partial
+
+import httpx
+
+from plugmux.dialling import Place, dial
+from plugmux.http1 import Connection
+
+__all__ = ["FastTransport"]
+
+_TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+
+
+class FastTransport(httpx.AsyncBaseTransport):
+    """Takes httpx's requests, their bodies read, and gives httpx's responses and errors. HTTP/1.1 only.
+
+    Bound to one event loop. No cookie is kept, no redirect followed, no encoding undone, and nothing asked
+    twice. A body that was read to its end gives its connection back; any other end closes it.
+    """
+
+    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+        self._verify = verify
+        self._verify.set_alpn_protocols(["http/1.1"])
+        self._most_idle = limits.max_keepalive_connections or 0
+        self._idle_seconds = limits.keepalive_expiry or float("inf")
+        self._idle: dict[Connection, Place] = {}
+        self._busy: set[Connection] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        head = _head_of(request)
+        timeouts = request.extensions["timeout"]
+        place = _place_of(request)
+        connection = self._take_idle(place) or await self._connect(place, timeouts["connect"])
+        self._busy.add(connection)
+        try:
+            bodiless = request.method == "HEAD"
+            await connection.send(head, request.content, bodiless=bodiless, timeout=timeouts["write"])
+            await connection.read_head(timeouts["read"])
+        except BaseException:
+            self._drop(connection)
+            raise
+        body = _Body(connection, timeouts, partial(self._give_back, connection, place))
+        return httpx.Response(connection.status, headers=connection.headers, stream=body, request=request)
+
+    async def aclose(self) -> None:
+        for connection in [*self._idle, *self._busy]:
+            connection.abort()
+        self._idle.clear()
+        self._busy.clear()
+        await asyncio.sleep(0)  # the sockets are closed at the loop's next turn
+
+    def _take_idle(self, place: Place) -> Connection | None:
+        """The connection that was used last of those to `place`; what has gone stale is closed."""
+        oldest = asyncio.get_running_loop().time() - self._idle_seconds
+        for connection in [kept for kept, where in reversed(self._idle.items()) if where == place]:
+            del self._idle[connection]
+            if connection.idle_since > oldest and connection.is_fresh():
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self, place: Place, seconds: float | None) -> Connection:
+        try:
+            async with asyncio.timeout(seconds):
+                return await dial(place, self._verify)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"no connection within {seconds:g} s") from error
+        except OSError as error:
+            raise httpx.ConnectError(str(error)) from error
+
+    def _give_back(self, connection: Connection, place: Place) -> None:
+        if not connection.reusable or connection not in self._busy:
+            self._drop(connection)
+            return
+        self._busy.discard(connection)
+        connection.rest()
+        self._idle[connection] = place
+        if len(self._idle) > self._most_idle:
+            longest = next(iter(self._idle))
+            del self._idle[longest]
+            longest.abort()
+
+    def _drop(self, connection: Connection) -> None:
+        self._busy.discard(connection)
+        connection.abort()
+
+
+class _Body(httpx.AsyncByteStream):
+    """The bytes of an answer as they come. `timeouts["read"]` is read anew for each."""
+
+    def __init__(self, connection: Connection, timeouts: dict[str, float | None], give_back: partial[None]):
+        self._connection: Connection | None = connection
+        self._timeouts = timeouts
+        self._give_back = give_back
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._connection is not None:
+            if chunk := await self._connection.read(self._timeouts["read"]):
+                return chunk
+            self._let_go()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        if self._connection is not None and not self._let_go():
+            await asyncio.sleep(0)  # the socket is closed at the loop's next turn
+
+    def _let_go(self) -> bool:
+        """Give the connection back, or close it; whether it lives on."""
+        connection, self._connection = self._connection, None
+        self._give_back()
+        return connection is not None and not connection.closed
+
+
+def _place_of(request: httpx.Request) -> Place:
+    url = request.url
+    host = url.raw_host.decode("ascii")
+    secure = url.scheme == "https"
+    name = request.extensions.get("sni_hostname") or host
+    return Place(host, url.port or (443 if secure else 80), name if secure else None)
+
+
+def _head_of(request: httpx.Request) -> bytes:
+    """The request up to its body. Raises LocalProtocolError for what would not be one header a line."""
+    method, target = request.method.encode("ascii"), request.url.raw_path
+    if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
+        raise httpx.LocalProtocolError("illegal method or path")
+    lines = [method + b" " + target + b" HTTP/1.1"]
+    for name, value in request.headers.raw:
+        if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
+            raise httpx.LocalProtocolError(f"illegal header {name.decode('latin-1')!r}")
+        if name.lower() == b"transfer-encoding":  # the body is there in one piece
+            name, value = b"Content-Length", b"%d" % len(request.content)
+        lines.append(name + b": " + value)
+    return b"\r\n".join([*lines, b"", b""])

@@ -1,0 +1,300 @@
+"""One HTTP/1.1 connection on asyncio: llhttp (by httptools) reads, a plain asyncio protocol carries.
+
+    idle ── send ──> waiting for the head ── read_head ──> body ── read, until b"" ──> idle, or closed
+
+Errors are httpx's, so that whoever translates those need not know which transport is below. Every wait ends
+at a time: a timer looks now and then at the moment the present wait has to end, in place of one timer a wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from typing import cast
+
+import httptools
+import httpx
+
+__all__ = ["Connection"]
+
+MAX_HEAD = 100 * 1024
+"""Bytes that may come without any of a body among them: headers, trailers, chunk extensions."""
+HIGH_WATER = 256 * 1024
+"""Bytes of a body kept for a reader who does not come; then the socket is left alone."""
+WRITE_PIECE = 64 * 1024
+
+
+class Connection(asyncio.Protocol):
+    """Carries one request after the other. Used by one task at a time."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.closed = False
+        self.idle_since = 0.0
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._bodiless = False
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._unseen = 0
+        self._headed = False
+        self._complete = True
+        self._keep_alive = True
+        self._write_paused = False
+        self._read_paused = False
+        self._error: httpx.TransportError | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._timeout: float | None = None
+        self._wait_ends = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the transport does with a connection
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the answer has come whole and the next request may follow."""
+        return self._complete and self._keep_alive and not self.closed
+
+    def is_fresh(self) -> bool:
+        """Whether the server has said nothing, and not hung up, since the last answer."""
+        if self.closed or self._transport is None:
+            return False
+        return not _has_news(self._transport.get_extra_info("socket").fileno())
+
+    async def send(self, head: bytes, body: bytes, *, bodiless: bool, timeout: float | None) -> None:
+        """Send a request. `bodiless` says that the answer has no body whatever its headers promise.
+
+        A server that answers before it has read everything is not sent the rest.
+        Raises WriteTimeout, ReadError, RemoteProtocolError.
+        """
+        self._begin(bodiless)
+        transport = cast("asyncio.Transport", self._transport)
+        transport.write(head + body[:WRITE_PIECE])
+        for start in range(WRITE_PIECE, len(body), WRITE_PIECE):
+            while self._write_paused and not self._headed and self._error is None:
+                await self._wait(timeout, httpx.WriteTimeout)
+            if self._headed or self._error is not None:
+                self._keep_alive = False
+                return
+            transport.write(body[start : start + WRITE_PIECE])
+
+    async def read_head(self, timeout: float | None) -> None:
+        """Wait for `status` and `headers`. Raises ReadTimeout, ReadError, RemoteProtocolError."""
+        while not self._headed:
+            if self._error is not None:
+                raise self._error
+            await self._wait(timeout, httpx.ReadTimeout)
+
+    async def read(self, timeout: float | None) -> bytes:
+        """What has come of the body, or else what comes next; b"" is its end.
+
+        Raises ReadTimeout, ReadError, RemoteProtocolError, each after all that came before.
+        """
+        while not self._pieces:
+            if self._complete:
+                return b""
+            if self._error is not None:
+                raise self._error
+            await self._wait(timeout, httpx.ReadTimeout)
+        pieces = self._pieces
+        self._pieces, self._size = [], 0
+        if self._read_paused:
+            self._resume_reading()
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def rest(self) -> None:
+        """Forget the last answer, until the next request."""
+        self._forget()
+        self.idle_since = self.loop.time()
+
+    def abort(self) -> None:
+        """Close the socket at the loop's next turn."""
+        self.closed = True
+        self._forget()
+        if self._transport is not None:
+            self._transport.abort()
+        if not self._complete:
+            self._fail(httpx.ReadError("the connection was closed"))
+
+    # What asyncio says
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        parser = self._parser
+        if parser is None:  # nobody asked: what it says must not pass for the next answer
+            self.abort()
+            return
+        self._unseen += len(data)
+        try:
+            parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._fail(httpx.RemoteProtocolError("the server changed to another protocol"))
+        except httptools.HttpParserError as error:
+            self._malformed(error)
+        if self._unseen > MAX_HEAD and not self._complete:
+            self._fail(httpx.RemoteProtocolError("the headers are too long"))
+        if self._waiter is not None and not self._waiter.done():
+            self._advance()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        if self._complete:
+            return
+        if not self._headed and exc is None:
+            self._fail(httpx.RemoteProtocolError("Server disconnected without sending a response."))
+        elif exc is None and self._ends_with_connection():
+            self._end()
+        else:
+            failure = httpx.ReadError(str(exc or "the connection ended too early"))
+            failure.__cause__ = exc
+            self._fail(failure)
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._wake()
+
+    # What llhttp says
+
+    def on_message_begin(self) -> None:
+        if self._complete:
+            self._keep_alive = False  # more than was asked for
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._headed:
+            self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if self._headed or parser is None:
+            return
+        self.status = parser.get_status_code()
+        if 100 <= self.status < 200 and self.status != 101:
+            return
+        self._headed = True
+        self._keep_alive = parser.should_keep_alive() and not self._bodiless
+        if self._bodiless:
+            self._end()
+        self._wake()
+
+    def on_body(self, body: bytes) -> None:
+        if self._complete:
+            return
+        self._unseen = 0
+        self._pieces.append(body)
+        self._size += len(body)
+        if self._size > HIGH_WATER and not self._read_paused:
+            self._pause_reading()
+        self._wake()
+
+    def on_message_complete(self) -> None:
+        if self._headed:
+            self._end()
+        else:
+            self.headers = []  # an interim answer: the real one follows
+
+    # The rest
+
+    def _begin(self, bodiless: bool) -> None:
+        self.status, self.headers = 0, []
+        self._headed = self._complete = False
+        self._bodiless = bodiless
+        self._unseen = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    def _end(self) -> None:
+        self._complete = True
+        self._wake()
+
+    def _forget(self) -> None:
+        self._parser = None
+        self._pieces, self._size = [], 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._read_paused and not self.closed:
+            self._resume_reading()
+
+    def _malformed(self, error: httptools.HttpParserError) -> None:
+        self._keep_alive = False
+        if not self._complete:
+            self._fail(httpx.RemoteProtocolError(str(error) or "malformed"))
+
+    def _ends_with_connection(self) -> bool:
+        """Whether the answer has no other end than the connection's (RFC 9112 section 6.3)."""
+        framing = {b"content-length", b"transfer-encoding"}
+        return not any(name.lower() in framing for name, _ in self.headers)
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        self._keep_alive = False
+        if self._error is None:
+            self._error = error
+        self._wake()
+
+    def _pause_reading(self) -> None:
+        self._read_paused = True
+        cast("asyncio.Transport", self._transport).pause_reading()
+
+    def _resume_reading(self) -> None:
+        self._read_paused = False
+        if not self.closed:
+            cast("asyncio.Transport", self._transport).resume_reading()
+
+    # Waiting
+
+    async def _wait(self, timeout: float | None, timed_out: type[httpx.TimeoutException]) -> None:
+        """Until something happens, or `timeout` seconds without a byte. Raises `timed_out`."""
+        self._timeout = timeout
+        waiter = self._waiter = self.loop.create_future()
+        if timeout is not None:
+            self._advance()
+        try:
+            woken = await waiter
+        finally:
+            self._waiter = None
+        if not woken:
+            raise timed_out(f"nothing for {timeout:g} s")
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(True)
+
+    def _advance(self) -> None:
+        """The present wait has the whole of its time again."""
+        if self._timeout is None:
+            return
+        self._wait_ends = self.loop.time() + self._timeout
+        if self._timer is not None and self._timer.when() > self._wait_ends:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._wait_ends, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._timeout is None:
+            return
+        if self.loop.time() < self._wait_ends:
+            self._timer = self.loop.call_at(self._wait_ends, self._look)
+        else:
+            waiter.set_result(False)
+
+
+def _has_news(descriptor: int) -> bool:
+    """Whether there is something to read, the end of the connection too."""
+    if not hasattr(select, "poll"):  # Windows, where select knows no largest descriptor
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
