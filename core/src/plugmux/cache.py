@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +79,8 @@ class Cache:
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace a file atomically, readable by its owner only (0600), its folder made if need be."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -37,7 +37,7 @@ Ask = Callable[[str, str | None], Awaitable[Sequence[Model]]]
 """(provider, wanted name or None) → what its `get_models` says. Raises a PlugmuxError."""
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Listing:
     """What one provider serves, and how old that knowledge is (`seen_at`, seconds since the epoch)."""
 
@@ -49,7 +49,7 @@ class Listing:
     problem: str | None = None
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Catalog:
     """The model map of one client. `ask` calls a provider; `cache_key` names its cache entry."""
 

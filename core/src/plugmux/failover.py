@@ -32,7 +32,7 @@ class Turn:
     """Whether somebody else stands ready should this fail."""
 
 
-@define
+@define(eq=False)
 class _Chance:
     """One candidate's part in this request."""
 
@@ -47,7 +47,7 @@ class _Chance:
     """To be tried again before anybody else."""
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Failover:
     """The race of one request. `now` arguments are seconds on one clock; `jitter` gives 0 to 1."""
 

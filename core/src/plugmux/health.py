@@ -25,7 +25,7 @@ SMOOTHING = 0.3
 UNTRIED = Standing()
 
 
-@define
+@define(eq=False)
 class _Record:
     failures: deque[float] = field(factory=deque)
     open: bool = False

@@ -38,7 +38,7 @@ class Plan:
     task: Task
 
 
-@define(kw_only=True)
+@define(kw_only=True, eq=False)
 class Planner:
     """Makes the plan of one request."""
 
