@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 from attrs import define, field
 
-from plugmux.completion import Fold, Trace, Try, cost_of
 from plugmux.credentials import Credential
 from plugmux.errors import (
     AllProvidersFailedError,
@@ -26,6 +25,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset, Text
 from plugmux.failover import Failover, Turn
+from plugmux.fold import Fold
 from plugmux.guard import admit, failure_of, isolated, opened
 from plugmux.http import conceal
 from plugmux.messages import Conversation, Message, ProviderState
@@ -34,6 +34,9 @@ from plugmux.requests import Limits, Options, Policy, Request
 from plugmux.routing import Candidate, Route
 from plugmux.runtime import Runtime
 from plugmux.session import Session
+
+if TYPE_CHECKING:
+    from plugmux.completion import Trace, Try
 
 __all__ = ["Job", "Run"]
 
@@ -226,6 +229,8 @@ class Run:
         return failure
 
     def _note(self, turn: Turn, outcome: str, started: float, error: ProviderError | None = None) -> None:
+        from plugmux.completion import Try
+
         model = turn.candidate.model
         self.tries.append(
             Try(
@@ -254,6 +259,8 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What a `Completion` holds that no event says."""
+        from plugmux.completion import cost_of
+
         facts: dict[str, Any] = {"trace": self.trace(), "request_id": self.job.id}
         if self.serving is not None:
             model = self.serving.model
@@ -268,6 +275,8 @@ class Run:
 
     def trace(self) -> Trace:
         """Everything that happened to this request so far."""
+        from plugmux.completion import Trace
+
         route = self.job.route
         return Trace(
             request_id=self.job.id,

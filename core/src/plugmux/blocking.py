@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from plugmux.client import AsyncClient, AsyncStream, ProviderStatus
+from plugmux.client import AsyncClient, AsyncStream
 from plugmux.errors import PlugmuxError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from plugmux.messages import MessagesInput
     from plugmux.model import Model, Task
     from plugmux.routing import Route
+    from plugmux.standing import ProviderStatus
 
 __all__ = ["Client", "Stream", "complete", "explain", "models", "stream"]
 

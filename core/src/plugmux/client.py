@@ -7,10 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import frozen
-
 from plugmux.calls import Call, task_from
-from plugmux.errors import InvalidInputError, PlugmuxError
+from plugmux.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from plugmux.attempts import Run
@@ -23,23 +21,9 @@ if TYPE_CHECKING:
     from plugmux.routing import Route
     from plugmux.runtime import Clocks, Runtime
     from plugmux.settings import Settings
+    from plugmux.standing import ProviderStatus
 
-__all__ = ["AsyncClient", "AsyncStream", "ProviderStatus"]
-
-
-@frozen(kw_only=True)
-class ProviderStatus:
-    """A provider as far as it is known: `verdict` is "ok", what is wrong with it, or None if it was
-    never loaded; `models` counts what it lists, `problem` is why its last listing failed."""
-
-    name: str
-    plugin: str
-    distribution: str | None
-    version: str | None
-    verdict: str | None
-    models: int | None = None
-    source: str | None = None
-    problem: str | None = None
+__all__ = ["AsyncClient", "AsyncStream"]
 
 
 class AsyncStream:
@@ -220,11 +204,10 @@ class AsyncClient:
 
     async def providers(self, *, check: bool = False) -> list[ProviderStatus]:
         """Every provider and what is wrong with it, if anything. `check` loads each."""
+        from plugmux.standing import statuses
+
         async with self._use() as runtime:
-            if check:
-                await _load_all(runtime)
-            runtime.catalog.peek()
-            return [_status(runtime, name) for name in sorted(runtime.registry.instances())]
+            return await statuses(runtime, check=check)
 
     def health(self) -> list[CandidateHealth]:
         """The health of every candidate that this client has tried."""
@@ -297,38 +280,3 @@ def _warn(problems: Iterable[str]) -> None:
 
     for problem in problems:
         logging.getLogger("plugmux").warning("%s", problem)
-
-
-async def _load_all(runtime: Runtime) -> None:
-    import anyio
-
-    async def load(name: str) -> None:
-        try:
-            await runtime.registry.load(name)
-        except PlugmuxError:
-            return  # the verdict has it
-
-    async with anyio.create_task_group() as group:
-        for name in runtime.registry.instances():
-            group.start_soon(load, name)
-
-
-def _status(runtime: Runtime, name: str) -> ProviderStatus:
-    registry = runtime.registry
-    instance = registry.instances()[name]
-    found = registry.found.get(instance.plugin)
-    listing = runtime.catalog.listings.get(name)
-    blocking = runtime.blockings.get(instance.plugin)
-    verdict = registry.verdict(instance.plugin) if found else "is not installed"
-    if found is not None and found.problem:
-        verdict = f"{found.problem} ({found.remedy})" if found.remedy else found.problem
-    return ProviderStatus(
-        name=name,
-        plugin=instance.plugin,
-        distribution=found.distribution if found else None,
-        version=found.version if found else None,
-        verdict=verdict,
-        models=len({model.id for model in listing.models}) if listing else None,
-        source=listing.source if listing else None,
-        problem=str(blocking) if blocking else listing.problem if listing else None,
-    )

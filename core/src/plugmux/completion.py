@@ -1,31 +1,14 @@
-"""A stream folded into one value, and the trace of how it came about."""
+"""What an answer came to, and the trace of how it came about."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import define, field, frozen
+from attrs import field, frozen
 
-from plugmux.events import (
-    Attempt,
-    ConversationState,
-    Event,
-    Finish,
-    FinishReason,
-    Media,
-    Notice,
-    Reasoning,
-    Reset,
-    ServedBy,
-    Source,
-    Sources,
-    Text,
-    Title,
-    ToolCall,
-    Usage,
-)
+from plugmux.events import FinishReason, Media, Notice, Source, ToolCall, Usage
 
 if TYPE_CHECKING:
     from plugmux.errors import ProviderError
@@ -33,7 +16,7 @@ if TYPE_CHECKING:
     from plugmux.model import Model
     from plugmux.routing import Candidate, Dropped
 
-__all__ = ["Completion", "Fold", "Trace", "Try"]
+__all__ = ["Completion", "Trace", "Try", "cost_of"]
 
 
 @frozen(kw_only=True)
@@ -116,145 +99,6 @@ class Completion:
         plain["trace"] = [str(attempt) for attempt in self.trace.attempts]
         plain["headers"] = dict(self.headers)
         return plain
-
-
-@define
-class Fold:
-    """Collects events; `Reset` forgets what the answer said, and nothing else."""
-
-    texts: list[str] = field(factory=list)
-    thoughts: list[str] = field(factory=list)
-    media: list[Media] = field(factory=list)
-    sources: list[Source] = field(factory=list)
-    calls: dict[int, list[ToolCall]] = field(factory=dict)
-    notices: list[Notice] = field(factory=list)
-    title: str | None = None
-    usage: Usage | None = None
-    usages: list[Usage] = field(factory=list)
-    served: ServedBy | None = None
-    state: Mapping[str, Any] | None = None
-    finish: FinishReason | None = None
-
-    def add(self, event: Event) -> None:
-        """Take one event in."""
-        if type(event) is Text:  # nearly every event
-            self.texts.append(event.text)
-            return
-        adder = _ADDERS.get(type(event))
-        if adder is not None:
-            adder(self, event)
-
-    @property
-    def has_content(self) -> bool:
-        return bool(self.texts or self.thoughts or self.media or self.calls)
-
-    def total(self) -> Usage | None:
-        """The usage of all attempts together."""
-        known = [*self.usages, self.usage] if self.usage else self.usages
-        return sum(known[1:], known[0]) if known else None
-
-    def completion(self, **facts: Any) -> Completion:
-        """The completion so far; `facts` are what only the router knows."""
-        served = self.served or ServedBy()
-        facts["request_id"] = served.request_id or facts.get("request_id")
-        facts["upstream"] = served.upstream or facts.get("upstream")
-        return Completion(
-            text="".join(self.texts),
-            reasoning="".join(self.thoughts),
-            media=tuple(self.media),
-            sources=tuple(dict.fromkeys(self.sources)),
-            tool_calls=tuple(_joined(pieces) for _, pieces in sorted(self.calls.items())),
-            title=self.title,
-            usage=self.usage,
-            usage_total=self.total(),
-            finish_reason=self.finish,
-            notices=tuple(self.notices),
-            **facts,
-        )
-
-    def _reasoning(self, event: Reasoning) -> None:
-        if event.text:
-            self.thoughts.append(event.text)
-
-    def _tool_call(self, event: ToolCall) -> None:
-        self.calls.setdefault(event.index, []).append(event)
-
-    def _reset(self, _: Reset) -> None:
-        self.texts.clear()
-        self.thoughts.clear()
-        self.media.clear()
-        self.sources.clear()
-        self.calls.clear()
-        self.finish = None
-        self.state = None
-
-    def _attempt(self, _: Attempt) -> None:
-        if self.usage is not None:
-            self.usages.append(self.usage)
-        self.usage = None
-        self.served = None
-        self.finish = None
-
-    def _served(self, event: ServedBy) -> None:
-        old = self.served or ServedBy()
-        self.served = ServedBy(
-            model=event.model or old.model,
-            upstream=event.upstream or old.upstream,
-            request_id=event.request_id or old.request_id,
-        )
-
-
-def _joined(pieces: list[ToolCall]) -> ToolCall:
-    return ToolCall(
-        index=pieces[0].index,
-        id=next((piece.id for piece in pieces if piece.id), None),
-        name=next((piece.name for piece in pieces if piece.name), None),
-        arguments="".join(piece.arguments for piece in pieces),
-    )
-
-
-def _keep_usage(fold: Fold, event: Usage) -> None:
-    fold.usage = event
-
-
-def _keep_title(fold: Fold, event: Title) -> None:
-    fold.title = event.title
-
-
-def _keep_state(fold: Fold, event: ConversationState) -> None:
-    fold.state = event.state
-
-
-def _keep_finish(fold: Fold, event: Finish) -> None:
-    fold.finish = event.reason
-
-
-def _keep_media(fold: Fold, event: Media) -> None:
-    fold.media.append(event)
-
-
-def _keep_sources(fold: Fold, event: Sources) -> None:
-    fold.sources.extend(event.sources)
-
-
-def _keep_notice(fold: Fold, event: Notice) -> None:
-    fold.notices.append(event)
-
-
-_ADDERS: dict[type, Callable[[Fold, Any], None]] = {
-    Reasoning: Fold._reasoning,
-    ToolCall: Fold._tool_call,
-    Media: _keep_media,
-    Sources: _keep_sources,
-    Title: _keep_title,
-    Notice: _keep_notice,
-    Usage: _keep_usage,
-    ServedBy: Fold._served,
-    ConversationState: _keep_state,
-    Finish: _keep_finish,
-    Reset: Fold._reset,
-    Attempt: Fold._attempt,
-}
 
 
 def cost_of(model: Model, usage: Usage | None) -> float | None:

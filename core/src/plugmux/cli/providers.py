@@ -12,7 +12,7 @@ import click
 from plugmux.cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from plugmux.client import ProviderStatus
+    from plugmux.standing import ProviderStatus
 
 __all__ = ["providers"]
 
