@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,26 @@ def test_a_kept_hub_login_goes_to_no_server_of_the_users_own(tmp_path):
 def test_damaged_logins_are_said_and_set_aside(tmp_path):
     (tmp_path / "credentials.json").write_text("{")
     assert "damaged" in load(tmp_path).problems[0]
+
+
+def test_a_transport_is_chosen_by_the_file_or_over_it_by_the_environment(tmp_path):
+    assert load(tmp_path).transport is None
+    assert load(tmp_path, 'transport = "httpx"').transport == "httpx"
+    assert load(tmp_path, 'transport = "nonsense"', PLUGMUX_TRANSPORT="httpx").transport == "httpx"
+
+
+def test_an_unknown_transport_is_an_error_in_the_environment_and_a_word_in_the_file(tmp_path):
+    with pytest.raises(ConfigurationError, match="PLUGMUX_TRANSPORT: 'carrier-pigeon'"):
+        load(tmp_path, PLUGMUX_TRANSPORT="carrier-pigeon")
+    for value in ('"carrier-pigeon"', "5", "[]"):
+        settings = load(tmp_path, f"transport = {value}")
+        assert settings.transport is None
+        assert "transport" in settings.problems[0]
+
+
+def test_the_fast_transport_can_be_asked_for_where_it_is_installed(tmp_path):
+    if find_spec("httptools"):
+        assert load(tmp_path, PLUGMUX_TRANSPORT="fast").transport == "fast"
+        return
+    with pytest.raises(ConfigurationError, match=r"pip install 'plugmux\[fast\]'"):
+        load(tmp_path, PLUGMUX_TRANSPORT="fast")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,6 +13,7 @@ from plugmux.http import Http
 from plugmux.requests import Limits
 from plugmux.transport import Stopwatch, Transport
 
+KINDS = ["httpx", "fast"] if find_spec("httptools") else ["httpx"]
 Connect = Callable[..., AbstractAsyncContextManager[Http]]
 
 
@@ -28,3 +30,27 @@ def connect() -> Connect:
             await transport.aclose()
 
     return opened
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each transport that is installed."""
+    return request.param
+
+
+@pytest.fixture
+async def transport(kind: str) -> AsyncIterator[Transport]:
+    opened = Transport(kind=kind)
+    yield opened
+    await opened.aclose()
+
+
+@pytest.fixture
+def limited(transport: Transport) -> Callable[..., Http]:
+    """`limited(first_sign=0.1)`: HTTP on this transport within these limits."""
+    return lambda **limits: Http(transport, Stopwatch(Limits(**limits)), None)
+
+
+@pytest.fixture
+def http(limited: Callable[..., Http]) -> Http:
+    return limited(first_sign=5, idle=5)
