@@ -57,6 +57,7 @@ def _cold_rows(market: Market, environ: dict[str, str]) -> Iterator[Row]:
         ("make", "start: the entry points read, the client's parts made"),
         ("load", "start: the model map from disk"),
         ("plan", "start: the first plan on it"),
+        ("built", "start: every model of it read"),
     ):
         yield Row(what=f"… {what}", value=median(run[name] for run in runs), unit="ms")
 
@@ -196,9 +197,12 @@ async def _cold(market: Market) -> AsyncIterator[tuple[str, float]]:
     assert len(models_map) == market.providers * market.models_each, f"{len(models_map)} models"
     await Planner(runtime=runtime, asked=Asked(models=(model_id(7),))).plan()
     planned = time.perf_counter()
+    assert len(models_map.models) == len(models_map)
+    built = time.perf_counter()
     yield "make", (made - start) * 1e3
     yield "load", (loaded - made) * 1e3
     yield "plan", (planned - loaded) * 1e3
+    yield "built", (built - planned) * 1e3
 
 
 async def _near(market: Market) -> AsyncIterator[tuple[str, float]]:
