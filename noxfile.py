@@ -30,6 +30,8 @@ HUB = ["huggingface_hub==2.4.0"]
 OPENAI = ["openai==3.54.0"]
 ANY_LLM = ["any-llm-sdk==1.40.2"]
 LITELLM = ["litellm==1.106.2"]
+AIOHTTP = ["aiohttp==3.14.5"]
+BENCH = {"openai": OPENAI, "hub": HUB, "any_llm": ANY_LLM, "litellm": LITELLM, "aiohttp": AIOHTTP}
 BROWSERS = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 SERVING = ["torch==2.13.0", "transformers[serving]==5.23.0"]
 TESTS = ["tests", "--ignore=tests/packaging", "--durations=10"]
@@ -248,7 +250,7 @@ def _bench_environment(session: nox.Session) -> dict[str, str]:
         "PLUGMUX_BENCH_LEAN": str(_side_environment(session, "lean", *lean, fresh=True)),
         "PLUGMUX_BENCH_FAST": str(_side_environment(session, "fast", *fast, fresh=True)),
     }
-    for name, peer in {"openai": OPENAI, "hub": HUB, "any_llm": ANY_LLM, "litellm": LITELLM}.items():
+    for name, peer in BENCH.items():
         try:
             found[f"PLUGMUX_BENCH_{name.upper()}"] = str(_side_environment(session, name, *peer))
         except nox.command.CommandFailed:

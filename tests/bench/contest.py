@@ -1,7 +1,7 @@
 """Those that stream, each a process in an environment of its own, taking turns on one server.
 
 In a round everyone plays every turn, one after the other: what disturbs the machine disturbs a whole round,
-so that a ratio is taken within each round, and its median counts. The first round warms up and is dropped.
+so that a ratio is taken within each round, and its median counts. A short round before them warms up.
 Who cannot play is left out, with a word.
 """
 
@@ -38,7 +38,7 @@ class Contender:
 @frozen(kw_only=True)
 class Turn:
     """`requests` answers of `tokens` each, `pause` ms between the tokens, `at_once` at a time; `first` notes
-    when each first text came."""
+    when each first text came, and what is steady from when `at_once` of them have."""
 
     tokens: int
     pause: int = 0
@@ -65,6 +65,8 @@ class Outcome:
     tokens: int
     words: int
     first: Sequence[float]
+    steady_cpu: float
+    steady_tokens: int
     files: int
     memory: int | None
 
@@ -89,13 +91,18 @@ def contest(contenders: Sequence[Contender], turns: Sequence[Turn], usual: int) 
         players = [stack.enter_context(_playing(contender, address)) for contender in contenders]
         for player in players:
             player.greet()
-        _play_round(players, [evolve(turn, tokens=min(turn.tokens, 1000), pause=0) for turn in turns])
+        _play_round(players, [_warming(turn) for turn in turns])
         for player in players:
             player.result.rounds.clear()
         for number in range(rounds(usual)):
             start = number % len(players)  # nobody is always the first
             _play_round(players[start:] + players[:start], turns)
     return [player.result for player in players]
+
+
+def _warming(turn: Turn) -> Turn:
+    """As many answers at once, but short ones."""
+    return evolve(turn, tokens=max(1, min(turn.tokens, 1000) // turn.at_once), pause=0)
 
 
 def _play_round(players: Sequence[_Player], turns: Sequence[Turn]) -> None:

@@ -11,7 +11,7 @@ from rows import Row
 from standings import rows_beside_first
 
 TITLE = "first_token: from the call to the first text, warm; ratio to the plain httpx loop"
-ROUNDS = 7
+ROUNDS = 5
 TURN = Turn(tokens=8, requests=50, first=True)
 
 

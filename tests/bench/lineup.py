@@ -5,7 +5,9 @@ from __future__ import annotations
 from contest import Contender
 
 PLAIN = Contender(name="plain httpx loop", program="httpx_loop", environment="PLUGMUX_BENCH_LEAN")
-PLAIN_AIOHTTP = Contender(name="plain aiohttp loop", program="aiohttp_loop", environment="PLUGMUX_BENCH_FAST")
+PLAIN_AIOHTTP = Contender(
+    name="plain aiohttp loop", program="aiohttp_loop", environment="PLUGMUX_BENCH_AIOHTTP"
+)
 PLUGMUX = Contender(
     name="plugmux",
     program="plugmux_async",
@@ -16,7 +18,7 @@ FAST = Contender(
     name="plugmux[fast]",
     program="plugmux_async",
     environment="PLUGMUX_BENCH_FAST",
-    variables={"PLUGMUX_TRANSPORT": "aiohttp"},
+    variables={"PLUGMUX_TRANSPORT": "fast"},
 )
 SYNC = Contender(
     name="plugmux sync",

@@ -29,7 +29,7 @@ def rows_beside_first(
             unit=unit,
             ratio=median(found) if found else None,
             ratio_budget=(budgets or {}).get(result.name),
-            facts={"rounds": values, "ratios": found},
+            facts={"rounds": values, "ratios": found, **_clocks(result)},
         )
 
 
@@ -41,6 +41,14 @@ def by_round(result: Result, value: Value, turn: int = 0) -> list[float]:
 def ratios(ours: Sequence[float], theirs: Sequence[float]) -> list[float]:
     """Round by round, as far as both have played."""
     return [one / other for one, other in zip(ours, theirs, strict=False)]
+
+
+def _clocks(result: Result) -> dict[str, list[float]]:
+    """Seconds of CPU and on the wall, one number a round."""
+    return {
+        "cpu": by_round(result, lambda outcome: outcome.cpu),
+        "seconds": by_round(result, lambda outcome: outcome.seconds),
+    }
 
 
 def left_out(result: Result) -> Row:

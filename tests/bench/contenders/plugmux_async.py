@@ -32,5 +32,5 @@ async def _be_sure_of_transport(stream: Callable[[str, Take], Awaitable[None]]) 
     """Raises LookupError where another transport carries the answer than the one asked for."""
     wanted = os.environ["PLUGMUX_TRANSPORT"]
     await stream("bench-1-0", str)
-    if (wanted == "aiohttp") != ("aiohttp" in sys.modules):
+    if (wanted == "fast") != ("httptools" in sys.modules):
         raise LookupError(f"this plugmux did not take {wanted} for its transport")

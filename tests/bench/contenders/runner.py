@@ -55,7 +55,7 @@ async def _play_async(opened: Any, version: str) -> None:
             taking, clocks = _Taking(turn), _Clocks()
             asking = (_ask_async(stream, taking) for _ in range(turn["at_once"]))
             await asyncio.gather(*asking)
-            _say({**clocks.read(), **taking.facts()})
+            _say(clocks.facts(taking))
 
 
 async def _ask_async(stream: Callable[..., Awaitable[None]], taking: _Taking) -> None:
@@ -71,36 +71,47 @@ def _play_blocking(opened: Any, version: str) -> None:
             taking, clocks = _Taking(turn), _Clocks()
             while taking.left:
                 stream(taking.left.pop(), taking.start())
-            _say({**clocks.read(), **taking.facts()})
+            _say(clocks.facts(taking))
 
 
 class _Taking:
-    """What came of a turn."""
+    """What is still to be asked in a turn, and what came of it."""
 
     def __init__(self, turn: Turn) -> None:
+        self.left = [turn["prompt"]] * turn["requests"]
+        self._timed = turn["first"]
+        self._at_once = turn["at_once"]
         self._texts: list[str] = []
         self._first: list[float] = []
-        self._timed = turn["first"]
-        self.left = [turn["prompt"]] * turn["requests"]
+        self._opened = (0.0, 0)
 
     def start(self) -> Callable[[str], object]:
         """What takes the texts of one answer."""
         if not self._timed:
             return self._texts.append
-        begun, came = time.monotonic(), self._first
+        begun, kept = time.monotonic(), self._texts
 
         def take(text: str) -> None:
             nonlocal begun
+            kept.append(text)
             if begun:
-                came.append(time.monotonic() - begun)
+                self._see_first(time.monotonic() - begun)
                 begun = 0.0
-            self._texts.append(text)
 
         return take
 
-    def facts(self) -> dict[str, Any]:
+    def _see_first(self, seconds: float) -> None:
+        self._first.append(seconds)
+        if len(self._first) == self._at_once:
+            self._opened = (time.process_time(), len(self._texts))
+
+    def facts(self, ended: float) -> dict[str, Any]:
+        """The texts, and what of them came for which CPU when all streams had given their first one.
+        `ended` is the process's CPU time at the turn's end."""
         words = "".join(self._texts).count(" word")
-        return {"tokens": len(self._texts), "words": words, "first": self._first}
+        cpu, before = self._opened
+        steady = {"steady_cpu": ended - cpu, "steady_tokens": len(self._texts) - before}
+        return {"tokens": len(self._texts), "words": words, "first": self._first, **steady}
 
 
 class _Clocks:
@@ -110,10 +121,14 @@ class _Clocks:
         gc.collect()
         self._wall, self._cpu = time.monotonic(), time.process_time()
 
-    def read(self) -> dict[str, Any]:
-        cpu, wall = time.process_time() - self._cpu, time.monotonic() - self._wall
+    def facts(self, taking: _Taking) -> dict[str, Any]:
+        """Stop, and say what the turn was."""
+        ended = time.process_time()
+        clocks = {"cpu": ended - self._cpu, "seconds": time.monotonic() - self._wall}
+        came = taking.facts(ended)
+        del taking
         gc.collect()
-        return {"cpu": cpu, "seconds": wall, "files": _open_files(), "memory": _memory()}
+        return {**clocks, **came, "files": _open_files(), "memory": _memory()}
 
 
 def _open_files() -> int:
