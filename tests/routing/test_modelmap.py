@@ -50,6 +50,25 @@ def test_every_providers_entry_of_an_id_is_given():
     assert ModelMap([LLAMA, LLAMA_ELSEWHERE, GEMMA]).of(LLAMA.id) == [LLAMA, LLAMA_ELSEWHERE]
 
 
+def test_what_is_gone_is_no_meaning_of_a_name():
+    left = ModelMap([LLAMA, GEMMA, FORK]).without(FORK)
+    assert left.models == (LLAMA, GEMMA)
+    assert left.of(FORK.id) == []
+    assert left.resolve("gemma-2-27b").id == GEMMA.id
+
+
+def test_what_is_gone_at_one_provider_is_there_at_the_others():
+    models = ModelMap([LLAMA, LLAMA_ELSEWHERE])
+    left = models.without(LLAMA)
+    assert left.of(LLAMA.id) == [LLAMA_ELSEWHERE]
+    assert left.resolve("llama-3.3-70b").id == LLAMA.id
+    assert models.of(LLAMA.id) == [LLAMA, LLAMA_ELSEWHERE]
+
+
+def test_what_was_never_there_takes_nothing_along():
+    assert ModelMap([LLAMA]).without(GEMMA).models == (LLAMA,)
+
+
 def test_near_names_are_full_ids():
     assert ModelMap([LLAMA, GEMMA]).near("lama-3.3-70b")[0] == LLAMA.id
 

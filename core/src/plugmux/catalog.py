@@ -113,7 +113,7 @@ class Catalog:
             kept = tuple(m for m in models if m.key != model.key)
             if len(kept) != len(models):
                 self._looked_up[key] = (min(until, self.clock() + NO_SECONDS), kept, reasons)
-        self._rebuild()
+        self._map = self.peek().without(model)
 
     def _stale(self, only: Collection[str] | None) -> list[str]:
         now = self.clock()

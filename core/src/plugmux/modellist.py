@@ -92,15 +92,16 @@ class ModelList:
 
     def without(self, gone: Model) -> ModelList:
         """The list but for what has this model's key."""
-        kept = [place for place, name in enumerate(self.ids) if name != gone.id or not self._is(place, gone)]
-        if len(kept) == len(self):
+        out = {place for place, name in enumerate(self.ids) if name == gone.id and self.has(gone, place)}
+        if not out:
             return self
-        ids = tuple(self.ids[place] for place in kept)
-        left = frozenset(ids)
-        aliases = tuple(pair for pair in self.aliases if pair[1] in left)
-        return evolve(self, ids=ids, aliases=aliases, entries=[self._entries[place] for place in kept])
+        ids = tuple(name for place, name in enumerate(self.ids) if place not in out)
+        aliases = tuple(pair for pair in self.aliases if pair[1] != gone.id or gone.id in ids)
+        entries = [entry for place, entry in enumerate(self._entries) if place not in out]
+        return evolve(self, ids=ids, aliases=aliases, entries=entries)
 
-    def _is(self, place: int, other: Model) -> bool:
+    def has(self, other: Model, place: int) -> bool:
+        """Whether the model at this place has the other's key."""
         model = self.model(place)
         return model is not None and model.key == other.key
 

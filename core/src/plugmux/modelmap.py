@@ -77,6 +77,16 @@ class ModelMap:
         found = (one.model(place) for one, place in self._by_id.get(id, ()))
         return [model for model in found if model is not None]
 
+    def without(self, gone: Model) -> ModelMap:
+        """The map but for what has this model's key. Cheap: a request waits for it."""
+        left = [(one, place) for one, place in self._by_id.get(gone.id, ()) if not one.has(gone, place)]
+        less = ModelMap(aliases=self._aliases)
+        less._lists = tuple(one.without(gone) for one in self._lists)
+        less._by_id = {**self._by_id, gone.id: left}
+        if not left:
+            del less._by_id[gone.id]
+        return less
+
     def resolve(self, name: str) -> Resolved:
         """What `name` means here."""
         if name in self._by_id:
