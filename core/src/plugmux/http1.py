@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import time
 from typing import cast
 
 import httptools
@@ -107,7 +108,7 @@ class Connection(asyncio.Protocol):
     def rest(self) -> None:
         """Forget the last answer, until the next request."""
         self._forget()
-        self.idle_since = self.loop.time()
+        self.idle_since = time.monotonic()
 
     def abort(self) -> None:
         """Close the socket at the loop's next turn."""

@@ -274,11 +274,9 @@ class Transport:
             raise ConnectionFailedError(f"bad address: {error}", kind="address") from error
         parts = urlsplit(url)
         scheme, host = parts.scheme, parts.hostname or ""
-        proxy = (
-            None
-            if urllib.request.proxy_bypass(host)
-            else self._proxies.get(scheme) or self._proxies.get("all")
-        )
+        proxy = self._proxies.get(scheme) or self._proxies.get("all")
+        if proxy and urllib.request.proxy_bypass(host):  # reads the whole environment
+            proxy = None
         key = scheme, proxy
         if key not in self._pools:
             async with self._opening:
