@@ -28,12 +28,12 @@ SECONDS = 60
 PROBE = """
 import sys, time
 before = set(sys.modules)
-start = time.monotonic()
+start, started = time.monotonic(), time.process_time()
 {code}
-seconds = time.monotonic() - start
+seconds, cpu = time.monotonic() - start, time.process_time() - started
 import json
 modules = sorted(set(sys.modules) - before)
-print(json.dumps([start, seconds, modules]))
+print(json.dumps([start, seconds, cpu, modules]))
 """
 
 
@@ -41,7 +41,7 @@ print(json.dumps([start, seconds, modules]))
 class Start:
     """Code for fresh interpreters of the environment that a variable names, and what they took, in ms.
 
-    `asks`: the time to the arrival of its request counts, not that of all the code.
+    `asks`: the time to the arrival of its request counts, not that of all the code. `cpu` is of all the code.
     """
 
     what: str
@@ -51,6 +51,7 @@ class Start:
     rounds: int = ROUNDS
     asks: bool = False
     taken: list[float] = field(factory=list)
+    cpu: list[float] = field(factory=list)
     modules: list[str] = field(factory=list)
     failed: str = ""
 
@@ -67,7 +68,8 @@ class Start:
         except subprocess.SubprocessError as error:
             self.failed = _reason(error)
             return
-        begun, seconds, self.modules = json.loads(done.splitlines()[-1])
+        begun, seconds, cpu, self.modules = json.loads(done.splitlines()[-1])
+        self.cpu.append(cpu * 1000)
         self.taken.append((arrivals.last - begun if self.asks else seconds) * 1000)
 
     def row(self, beside: Start | None = None) -> Row:
@@ -75,7 +77,7 @@ class Start:
         if self.failed:
             return Row(what=self.what, note=f"left out: {self.failed}")
         ratio = median(ratios(self.taken, beside.taken)) if beside and beside.taken else None
-        facts = {"rounds": self.taken, **_module_facts(self.modules)}
+        facts = {"rounds": self.taken, "cpu": self.cpu, **_module_facts(self.modules)}
         value = median(self.taken)
         return Row(what=self.what, value=value, unit="ms", budget=self.budget, ratio=ratio, facts=facts)
 
@@ -181,6 +183,7 @@ def _run_in_turn(starts: list[Start], arrivals: Arrivals) -> None:
     for start in starts:
         start.run(arrivals)
         start.taken.clear()
+        start.cpu.clear()
     for number in range(rounds(ROUNDS)):
         for start in starts:
             if number < start.rounds:
