@@ -10,6 +10,7 @@ import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -28,12 +29,12 @@ class Place(NamedTuple):
     certified: str | None
 
 
-async def dial(place: Place, verify: ssl.SSLContext) -> Connection:
-    """Connect. Raises OSError, gaierror and SSLError included."""
+async def dial(place: Place, verify: ssl.SSLContext, buffer: memoryview) -> Connection:
+    """Connect; `buffer` is the connection's. Raises OSError, gaierror and SSLError included."""
 
     async def reach(address: str) -> Connection:
         _, connection = await asyncio.get_running_loop().create_connection(
-            Connection,
+            partial(Connection, buffer),
             address,
             place.port,
             ssl=verify if place.certified else None,

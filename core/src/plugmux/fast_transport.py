@@ -23,6 +23,7 @@ __all__ = ["FastTransport"]
 
 MOST_IDLE = 100
 """More than httpx may keep: a look for one costs the same however many there are."""
+BUFFER_BYTES = 64 * 1024
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
@@ -39,6 +40,7 @@ class FastTransport(httpx.AsyncBaseTransport):
         self._verify = verify
         self._verify.set_alpn_protocols(["http/1.1"])
         self._idle_seconds = limits.keepalive_expiry or float("inf")
+        self._buffer = memoryview(bytearray(BUFFER_BYTES))
         self._idle: dict[Connection, Place] = {}
         self._busy: set[Connection] = set()
 
@@ -81,7 +83,7 @@ class FastTransport(httpx.AsyncBaseTransport):
     async def _connect(self, place: Place, seconds: float | None) -> Connection:
         try:
             async with asyncio.timeout(seconds):
-                return await dial(place, self._verify)
+                return await dial(place, self._verify, self._buffer)
         except TimeoutError as error:
             raise httpx.ConnectTimeout(f"no connection within {seconds:g} s") from error
         except OSError as error:
