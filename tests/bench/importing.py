@@ -179,8 +179,8 @@ def _peer_asking(peer: Peer) -> Start:
 
 
 def _run_in_turn(starts: list[Start], arrivals: Arrivals) -> None:
-    """Round by round; once before that counts for nothing, because modules are compiled then."""
-    for start in starts:
+    """Round by round. A first start of ours counts for nothing: modules may be compiled then."""
+    for start in (start for start in starts if start.rounds == ROUNDS):
         start.run(arrivals)
         start.taken.clear()
         start.cpu.clear()

@@ -11,7 +11,7 @@ from standings import rows_beside_first
 
 TITLE = "throughput: short streamed answers, 100 at once; ratio to the plain httpx loop, more is better"
 ROUNDS = 5
-TURN = Turn(tokens=8, requests=300, at_once=100)
+TURN = Turn(tokens=8, requests=200, at_once=100)
 
 
 def measure() -> Iterator[Row]:
