@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
@@ -47,13 +47,18 @@ async def dial(place: Place, verify: ssl.SSLContext, buffer: memoryview) -> Conn
 
 
 async def _addresses_of(place: Place) -> list[str]:
-    """The host's addresses, the families by turns."""
+    """The host's addresses, best first."""
     if _is_address(place.host):
         return [place.host]
     found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    return _by_turns((family, str(address[0])) for family, *_, address in found)
+
+
+def _by_turns(found: Iterable[tuple[int, str]]) -> list[str]:
+    """The addresses, one of each family after the other."""
     families: dict[int, list[str]] = {}
-    for family, *_, address in found:
-        families.setdefault(family, []).append(str(address[0]))
+    for family, address in found:
+        families.setdefault(family, []).append(address)
     return [address for turn in zip_longest(*families.values()) for address in turn if address is not None]
 
 
