@@ -21,8 +21,9 @@ from plugmux.errors import (
     StreamCutError,
 )
 from plugmux.http import Http
+from plugmux.requests import Limits
 from plugmux.testing import Close, Dribble, FaultServer, Hang, Send, Wait, replies
-from plugmux.transport import Transport
+from plugmux.transport import Stopwatch, Transport
 
 Limited = Callable[..., Http]
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -179,14 +180,30 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(h
         assert server.connections == 3
 
 
-async def test_so_many_idle_connections_are_kept_and_no_more(http: Http, kind: str) -> None:
-    kept = {"httpx": 20, "fast": 100}[kind]
-    async with FaultServer([Wait(0.3), *replies.json({})]) as server:
+async def test_connections_of_a_crowd_are_used_again(http: Http, kind: str) -> None:
+    crowd, kept = 40, {"httpx": 20, "fast": 40}[kind]
+    async with FaultServer([Wait(0.2), *replies.json({})]) as server:
         for _ in range(2):
             async with anyio.create_task_group() as tasks:
-                for _ in range(kept + 10):
+                for _ in range(crowd):
                     tasks.start_soon(http.request, "GET", server.url)
-        assert server.connections == kept + 20
+        assert server.connections == 2 * crowd - kept
+
+
+@fast_only
+async def test_an_idle_connection_is_closed_after_a_while(kind: str) -> None:
+    import httpx
+
+    fast = pytest.importorskip("plugmux.fast_transport")
+
+    def short(*, verify: object, proxy: object, limits: object) -> object:
+        return fast.FastTransport(verify=verify, limits=httpx.Limits(keepalive_expiry=0.05))
+
+    transport = Transport(factory=short)
+    async with FaultServer(replies.json({})) as server:
+        await Http(transport, Stopwatch(Limits(first_sign=5)), None).request("GET", server.url)
+        await server.requests[0].wait_left()
+    await transport.aclose()
 
 
 async def test_a_closed_transport_leaves_no_socket(transport: Transport, limited: Limited) -> None:

@@ -13,6 +13,7 @@ import re
 import ssl
 import time
 from functools import partial
+from itertools import chain
 
 import httpx
 
@@ -21,8 +22,8 @@ from plugmux.http1 import Connection
 
 __all__ = ["FastTransport"]
 
-MOST_IDLE = 100
-"""More than httpx may keep: a look for one costs the same however many there are."""
+MOST_IDLE = 1000
+"""More than httpx may keep: to find one costs the same however many there are, and none stays for long."""
 BUFFER_BYTES = 64 * 1024
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
@@ -39,9 +40,10 @@ class FastTransport(httpx.AsyncBaseTransport):
     def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
         self._verify = verify
         self._verify.set_alpn_protocols(["http/1.1"])
-        self._idle_seconds = limits.keepalive_expiry or float("inf")
+        self._idle_seconds = limits.keepalive_expiry or 5.0
         self._buffer = memoryview(bytearray(BUFFER_BYTES))
-        self._idle: dict[Connection, Place] = {}
+        self._idle: dict[Place, list[Connection]] = {}
+        self._sweeping: asyncio.TimerHandle | None = None
         self._busy: set[Connection] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -61,7 +63,10 @@ class FastTransport(httpx.AsyncBaseTransport):
         return httpx.Response(connection.status, headers=connection.headers, stream=body, request=request)
 
     async def aclose(self) -> None:
-        for connection in [*self._idle, *self._busy]:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        for connection in [*chain(*self._idle.values()), *self._busy]:
             connection.abort()
         self._idle.clear()
         self._busy.clear()
@@ -69,16 +74,13 @@ class FastTransport(httpx.AsyncBaseTransport):
 
     def _take_idle(self, place: Place) -> Connection | None:
         """The connection that was used last of those to `place`; what has gone stale is closed."""
-        oldest = time.monotonic() - self._idle_seconds
-        while connection := self._latest(place):
-            del self._idle[connection]
-            if connection.idle_since > oldest and connection.is_fresh():
+        kept = self._idle.get(place, [])
+        while kept:
+            connection = kept.pop()
+            if connection.is_fresh():
                 return connection
             connection.abort()
         return None
-
-    def _latest(self, place: Place) -> Connection | None:
-        return next((kept for kept, where in reversed(self._idle.items()) if where == place), None)
 
     async def _connect(self, place: Place, seconds: float | None) -> Connection:
         try:
@@ -90,16 +92,28 @@ class FastTransport(httpx.AsyncBaseTransport):
             raise httpx.ConnectError(str(error)) from error
 
     def _give_back(self, connection: Connection, place: Place) -> None:
-        if not connection.reusable or connection not in self._busy:
+        too_many = sum(map(len, self._idle.values())) >= MOST_IDLE
+        if too_many or not connection.reusable or connection not in self._busy:
             self._drop(connection)
             return
         self._busy.discard(connection)
         connection.rest()
-        self._idle[connection] = place
-        if len(self._idle) > MOST_IDLE:
-            longest = next(iter(self._idle))
-            del self._idle[longest]
-            longest.abort()
+        self._idle.setdefault(place, []).append(connection)
+        if self._sweeping is None:
+            self._sweeping = connection.loop.call_later(self._idle_seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle for too long, and come again while anything is."""
+        oldest = time.monotonic() - self._idle_seconds
+        for place, kept in list(self._idle.items()):
+            for connection in kept:
+                if connection.idle_since <= oldest:
+                    connection.abort()
+            self._idle[place] = [connection for connection in kept if not connection.closed]
+            if not self._idle[place]:
+                del self._idle[place]
+        loop = asyncio.get_running_loop()
+        self._sweeping = loop.call_later(self._idle_seconds, self._sweep) if self._idle else None
 
     def _drop(self, connection: Connection) -> None:
         self._busy.discard(connection)
