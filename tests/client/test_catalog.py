@@ -162,3 +162,14 @@ async def test_a_pinned_provider_waits_for_nobody_else(client, scripted):
     a, b = scripted(), scripted()
     await client(a=a, b=b).complete("a::org/model", "hi")
     assert (a.listed, b.listed) == (1, 0)
+
+
+async def test_a_list_that_no_file_can_hold_is_a_problem_of_its_provider_alone(client, scripted):
+    odd = scripted()
+    odd.models = [Model(id="org/odd", auth="none", extra={"made": object()})]
+    async with client(odd=odd, good=scripted()) as one:
+        assert await ids(one) == ["org/model"]
+        assert {status.name: bool(status.problem) for status in await one.providers()} == {
+            "good": False,
+            "odd": True,
+        }

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Call", "task_from"]
 
+_ATTACHED = ("image", "audio")
+
 
 class Call:
-    """The arguments of one call, checked as far as that needs no I/O."""
+    """The arguments of one call, checked as far as that needs no I/O: attachments are read later."""
 
     def __init__(
         self,
@@ -38,7 +40,7 @@ class Call:
     ) -> None:
         from plugmux.messages import Conversation, messages_from
         from plugmux.planning import model_names
-        from plugmux.requests import policy_from
+        from plugmux.requests import options_from, policy_from
 
         if isinstance(conversation, Mapping):
             conversation = Conversation.from_dict(conversation)
@@ -53,7 +55,8 @@ class Call:
         self.token = token
         self.limits = limits
         self.n = _count(n)
-        self.options = options
+        self._attached = {name: options.pop(name) for name in _ATTACHED if options.get(name) is not None}
+        self.options = options_from(options)
 
     async def ready(self) -> Asked:
         """The request with its attachments read. Raises InvalidInputError."""
@@ -62,30 +65,23 @@ class Call:
         return Asked(
             models=self.models,
             messages=self.messages,
-            options=await self._options(),
+            options=await self._options() if self._attached else self.options,
             policy=self.policy,
             task=self.task,
             token=self.token,
         )
 
     async def _options(self) -> Options:
+        from anyio.to_thread import run_sync
+        from attrs import evolve
+
         from plugmux.messages import attachment_from
-        from plugmux.requests import options_from
 
-        options = dict(self.options)
-        for name in ("image", "audio"):
-            if options.get(name) is not None:
-                from anyio.to_thread import run_sync
-
-                read = partial(attachment_from, options[name], field=name)
-                options[name] = await run_sync(read)
-        return options_from(options)
-
-    def check_options(self) -> None:
-        """Refuse a wrong option now; attachments are read later."""
-        from plugmux.requests import options_from
-
-        options_from({k: v for k, v in self.options.items() if k not in ("image", "audio")})
+        read: dict[str, Any] = {
+            name: await run_sync(partial(attachment_from, given, field=name))
+            for name, given in self._attached.items()
+        }
+        return evolve(self.options, **read)
 
 
 def task_from(given: Task | str | None) -> Task | None:

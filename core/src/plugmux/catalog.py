@@ -170,13 +170,14 @@ class Catalog:
             with anyio.fail_after(DISCOVERY_LIMIT):
                 answer = await self.ask(name, None)
             models = ModelList.of(stamp(answer, name, "live", now))
+            with isolated(name, "get_models"):
+                plain = models.to_plain() | {"seen_at": now}
         except (PlugmuxError, TimeoutError) as error:
             self._keep_old(name, str(error) or f"no list within {DISCOVERY_LIMIT:g} s", NO_SECONDS)
             return
         self.listings[name] = Listing(
             provider=name, models=models, source="live", seen_at=now, fresh_until=now + LIST_SECONDS
         )
-        plain = models.to_plain() | {"seen_at": now}
         self.cache.put(self.cache_key(name), plain, seconds=LIST_SECONDS)
 
     def _keep_old(self, name: str, problem: str, seconds: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -89,7 +89,7 @@ class AsyncStream:
             asked = await call.ready()
             plan = await Planner(runtime=runtime, asked=asked).plan()
             job = Job(
-                id=os.urandom(16).hex(),
+                id=f"{random.getrandbits(128):032x}",
                 route=plan.route,
                 task=plan.task,
                 messages=asked.messages,
@@ -219,9 +219,7 @@ class AsyncClient:
             await self._runtime.disconnect()
 
     def _call(self, model: Any, messages: MessagesInput, arguments: dict[str, Any]) -> Call:
-        call = Call(model, messages, defaults=self._load_settings().policy, **arguments)
-        call.check_options()
-        return call
+        return Call(model, messages, defaults=self._load_settings().policy, **arguments)
 
     def _load_settings(self) -> Settings:
         if self._settings is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ SHORTEST = 6
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
+@lru_cache(maxsize=256)
 def origin_of(url: str) -> str:
     """Scheme, host and port of a URL in one spelling: `https://huggingface.co:443`.
 

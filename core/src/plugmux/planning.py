@@ -186,7 +186,9 @@ class Planner:
 
     async def _credentials(self, providers: Collection[str]) -> dict[str, bool]:
         """Which of these providers have a credential; one that cannot say is left out."""
-        known: dict[str, bool] = {}
+        said = {} if self.asked.token else {name: self.runtime.has_credential(name) for name in providers}
+        known = {name: answer for name, answer in said.items() if answer is not None}
+        unasked = [name for name in providers if name not in known]
 
         async def ask(provider: str) -> None:
             try:
@@ -195,12 +197,12 @@ class Planner:
                 return
             known[provider] = credential is not None
 
-        if len(providers) == 1:
-            await ask(*providers)
-            return known
-        async with anyio.create_task_group() as group:
-            for provider in providers:
-                group.start_soon(ask, provider)
+        if len(unasked) == 1:
+            await ask(*unasked)
+        elif unasked:
+            async with anyio.create_task_group() as group:
+                for provider in unasked:
+                    group.start_soon(ask, provider)
         return known
 
     def _all_dropped(self, route: Route) -> NoRouteError:

@@ -164,12 +164,16 @@ class Registry:
     _extension_targets: list[tuple[str, Any]] | None = None
     _gates: dict[str, threading.Lock] = field(factory=dict)
     _extension_gate: threading.Lock = field(factory=threading.Lock)
+    _instances: Mapping[str, Instance] = field(init=False)
 
-    def instances(self) -> dict[str, Instance]:
-        """Every provider by name: installed plugins unconfigured, and the configured instances."""
+    def __attrs_post_init__(self) -> None:
         plain = {name: Instance(name=name, plugin=name) for name in self.found}
         named = plain | dict(self.settings.instances)
-        return {name: one for name, one in named.items() if name not in self.settings.disabled}
+        self._instances = {name: one for name, one in named.items() if name not in self.settings.disabled}
+
+    def instances(self) -> Mapping[str, Instance]:
+        """Every provider by name: installed plugins unconfigured, and the configured instances."""
+        return self._instances
 
     def plugin_of(self, provider: str) -> Found:
         """What is known of a provider's plugin. Raises PluginError if it is not installed."""

@@ -101,9 +101,12 @@ def options_from(given: Mapping[str, Any]) -> Options:
         near = difflib.get_close_matches(unknown[0], _OPTION_NAMES, 1)
         hint = f"; did you mean {near[0]}?" if near else "; put a service's own into extra_body"
         raise InvalidInputError(f"unknown option{hint}", field=unknown[0])
-    for name, value in given.items():
-        _check_option(name, value)
-    return Options(**given)
+    try:
+        return Options(**given)
+    except (TypeError, ValueError):
+        for name, value in given.items():
+            _check_option(name, value)
+        raise
 
 
 def _check_option(name: str, value: Any) -> None:

@@ -172,6 +172,11 @@ class Runtime:
                 self._credentials[key] = found
             return self._credentials[key]
 
+    def has_credential(self, provider: str) -> bool | None:
+        """Whether a provider has a credential; None while nobody has asked it."""
+        key = provider, ""
+        return self._credentials[key] is not None if key in self._credentials else None
+
     async def _authenticate(
         self,
         plugin: Plugin,

@@ -65,7 +65,7 @@ def _status(runtime: Runtime, name: str) -> ProviderStatus:
         distribution=found.distribution if found else None,
         version=found.version if found else None,
         verdict=verdict,
-        models=len({model.id for model in listing.models}) if listing else None,
+        models=len(set(listing.models.ids)) if listing else None,
         source=listing.source if listing else None,
         problem=str(blocking) if blocking else listing.problem if listing else None,
     )

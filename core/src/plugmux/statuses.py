@@ -71,7 +71,7 @@ def error_facts(response: Response) -> dict[str, Any]:
 def request_id_of(headers: Mapping[str, str]) -> str | None:
     """The id under which the service knows the request."""
     names = ("x-request-id", "x-amzn-trace-id", "x-amz-cf-id", "inference-id", "x-inference-id")
-    return next((headers[name] for name in names if headers.get(name)), None)
+    return next(filter(None, map(headers.get, names)), None)
 
 
 def retry_after_of(headers: Mapping[str, str]) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,11 +42,7 @@ class Endpoints:
         """From a provider's settings, then the environment. Raises ConfigurationError."""
         hub = settings.get("hub_url") or environ.get("HF_ENDPOINT") or HUB
         router = settings.get("router_url") or ROUTER
-        return cls(
-            hub=_checked(hub, "hub_url (or HF_ENDPOINT)"),
-            router=_checked(router, "router_url"),
-            offline=is_offline(environ),
-        )
+        return _endpoints(str(hub), str(router), is_offline(environ))
 
     @property
     def origins(self) -> tuple[str, ...]:
@@ -60,6 +57,15 @@ class Endpoints:
                 kind="address",
                 remedy="unset it, or use a provider with a base_url of your own",
             )
+
+
+@lru_cache(maxsize=64)
+def _endpoints(hub: str, router: str, offline: bool) -> Endpoints:
+    return Endpoints(
+        hub=_checked(hub, "hub_url (or HF_ENDPOINT)"),
+        router=_checked(router, "router_url"),
+        offline=offline,
+    )
 
 
 def is_offline(environ: Mapping[str, str] = os.environ) -> bool:
@@ -83,8 +89,8 @@ def bill_to_headers(settings: Mapping[str, Any]) -> dict[str, str]:
     return {"X-HF-Bill-To": payer} if payer else {}
 
 
-def _checked(url: object, name: str) -> str:
-    parts = urlsplit(str(url))
+def _checked(url: str, name: str) -> str:
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{name}: {url!r} is not an http or https URL with a host")
-    return str(url)
+    return url

@@ -10,7 +10,7 @@ import anyio
 from attrs import evolve, frozen
 
 from plugmux.credentials import Credential
-from plugmux.decoding import EventStreamDecoder
+from plugmux.decoding import EventStreamDecoder, ServerSentEvent
 from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.events import Event, FinishReason, Notice
 from plugmux.http import ErrorReader, EventSource, Http, Response, conceal
@@ -21,6 +21,8 @@ __all__ = ["Decoder", "Exchange", "answer"]
 
 STRAGGLERS = 2.0
 """Seconds that the rest of a stream may take after the finish reason."""
+AFTER_DONE = 0.05
+"""Seconds for the end of the body after the service has said `[DONE]`."""
 MENDS = 2
 
 
@@ -87,15 +89,12 @@ async def answer(begin: Callable[[], Awaitable[Exchange]]) -> AsyncGenerator[Eve
                         yield event
                     return
                 async for batch in source.batches():
-                    for sent in batch:
-                        for event in decoder.feed(sent.data):
-                            answered = True
-                            yield event
-                        if decoder.done:
-                            break
+                    for event in _decoded(batch, decoder):
+                        answered = True
+                        yield event
                     if decoder.done or decoder.finish_reason is not None:
-                        await _wind_up(source, decoder)
-                for event in decoder.end():
+                        break
+                for event in (*await _stragglers(source, decoder), *decoder.end()):
                     yield event
                 return
         except ProviderError as error:
@@ -111,14 +110,24 @@ def _unsaid(notices: Iterable[Notice], said: set[Notice]) -> list[Notice]:
     return new
 
 
-async def _wind_up(source: EventSource, decoder: Decoder) -> None:
-    """Wait a little for stragglers. After `[DONE]` read to the end of the body if it is there already, so
-    that the connection can be used again."""
-    source.linger(STRAGGLERS)
-    if decoder.done:
-        with anyio.move_on_after(0.05):
-            async for _ in source.batches():
-                pass
+def _decoded(batch: Iterable[ServerSentEvent], decoder: Decoder) -> Iterator[Event]:
+    """The events of a batch; nothing counts after the service's word that it is done."""
+    for sent in batch:
+        if decoder.done:
+            return
+        yield from decoder.feed(sent.data)
+
+
+async def _stragglers(source: EventSource, decoder: Decoder) -> list[Event]:
+    """What comes after the finish reason: usage, `[DONE]`. After that the end of the body is waited for only
+    as long as it takes if it is there already, so that the connection can be used again."""
+    events: list[Event] = []
+    with anyio.move_on_after(AFTER_DONE if decoder.done else STRAGGLERS) as scope:
+        async for batch in source.batches():
+            events += _decoded(batch, decoder)
+            if decoder.done:
+                scope.deadline = min(scope.deadline, anyio.current_time() + AFTER_DONE)
+    return events
 
 
 @contextmanager
