@@ -5,8 +5,9 @@ import pytest
 from plugmux import ConfigurationError
 from plugmux.http import Http
 from plugmux.requests import Limits
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import FaultServer, replies
-from plugmux.transport import Stopwatch, Transport
+from plugmux.transport import Transport
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import pytest
 from plugmux.credentials import Credential
 from plugmux.http import Http
 from plugmux.requests import Limits
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 
 KINDS = ["httpx", "fast"] if find_spec("httptools") else ["httpx"]
 Connect = Callable[..., AbstractAsyncContextManager[Http]]

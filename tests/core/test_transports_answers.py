@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
 
 import anyio
@@ -22,8 +23,9 @@ from plugmux.errors import (
 )
 from plugmux.http import Http
 from plugmux.requests import Limits
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import Close, Dribble, FaultServer, Hang, Send, Wait, replies
-from plugmux.transport import Stopwatch, Transport
+from plugmux.transport import Transport
 
 Limited = Callable[..., Http]
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -181,20 +183,26 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again(h
 
 
 async def test_connections_of_a_crowd_are_used_again(http: Http, kind: str) -> None:
-    crowd, kept = 40, {"httpx": 20, "fast": 40}[kind]
-    async with FaultServer([Wait(0.2), *replies.json({})]) as server:
-        for _ in range(2):
-            async with anyio.create_task_group() as tasks:
-                for _ in range(crowd):
-                    tasks.start_soon(http.request, "GET", server.url)
+    crowd, kept = 120, {"httpx": 100, "fast": 120}[kind]
+    async with FaultServer(replies.json({})) as server:
+        await ask_at_once(http, server.url, crowd)
+        await ask_at_once(http, server.url, crowd)
         assert server.connections == 2 * crowd - kept
+
+
+async def ask_at_once(http: Http, url: str, number: int) -> None:
+    """All have their answers' heads before the first is read."""
+    async with AsyncExitStack() as stack:
+        opened = [await stack.enter_async_context(http.events("GET", url)) for _ in range(number)]
+        for source in opened:
+            await source.read()
 
 
 @fast_only
 async def test_an_idle_connection_is_closed_after_a_while(kind: str) -> None:
     import httpx
 
-    fast = pytest.importorskip("plugmux.fast_transport")
+    fast = pytest.importorskip("plugmux.transports.fast")
 
     def short(*, verify: object, proxy: object, limits: object) -> object:
         return fast.FastTransport(verify=verify, limits=httpx.Limits(keepalive_expiry=0.05))

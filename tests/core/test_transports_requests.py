@@ -17,8 +17,9 @@ from anyio.streams.tls import TLSListener
 from plugmux.errors import ConfigurationError, ConnectionFailedError, DeadlineError, ProviderError
 from plugmux.http import Http, Response
 from plugmux.requests import Limits
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import FaultServer, replies
-from plugmux.transport import Outgoing, Stopwatch, Transport
+from plugmux.transport import Outgoing, Transport
 
 Limited = Callable[..., Http]
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -203,7 +204,7 @@ async def test_a_certificate_for_another_name_is_refused(
 
 
 async def test_unset_is_the_fast_one_where_it_is_installed() -> None:
-    fast = pytest.importorskip("plugmux.fast_transport")
+    fast = pytest.importorskip("plugmux.transports.fast")
     assert isinstance(await pool_of(Transport()), fast.FastTransport)
 
 
@@ -218,7 +219,7 @@ async def test_what_goes_through_a_proxy_is_httpx_s(monkeypatch: pytest.MonkeyPa
 
 
 async def pool_of(transport: Transport) -> object:
-    pool = await transport._pool_for("http://service.example/")
+    pool = (await transport.sender().pools.take("http://service.example/")).transport
     await transport.aclose()
     return pool
 

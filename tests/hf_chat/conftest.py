@@ -15,7 +15,8 @@ from plugmux.messages import Conversation, messages_from
 from plugmux.model import Model, Task
 from plugmux.requests import Limits, Request, options_from
 from plugmux.session import Resources, Session
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 
 
 @pytest.fixture(scope="session")

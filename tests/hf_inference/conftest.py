@@ -19,7 +19,8 @@ from plugmux.model import Model, Task
 from plugmux.requests import Limits, Request, options_from
 from plugmux.sandbox import Sandbox, Timings
 from plugmux.session import Session
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 
 NewSession = Callable[..., Session]
 NewRequest = Callable[..., Request]

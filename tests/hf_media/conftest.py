@@ -20,7 +20,8 @@ from plugmux.messages import Message
 from plugmux.model import Model, Task
 from plugmux.requests import Limits, Options, Request
 from plugmux.session import Session
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 from plugmux_hf_media import plugin
 
 ROUTER = "https://router.huggingface.co"

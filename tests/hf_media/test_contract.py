@@ -16,11 +16,12 @@ from plugmux.http import Http
 from plugmux.model import Model, Task
 from plugmux.requests import Limits
 from plugmux.session import Session
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import FaultServer, SeenRequest, replies
 from plugmux.testing.contract import ProviderContract
 from plugmux.testing.contract.bench import until
 from plugmux.testing.replies import Hang, Replies, Reply
-from plugmux.transport import Stopwatch, Transport
+from plugmux.transport import Transport
 from plugmux_hf_media import plugin
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8).decode()

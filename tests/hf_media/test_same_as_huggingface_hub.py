@@ -24,8 +24,9 @@ from plugmux.messages import Attachment, Message
 from plugmux.model import Model, Task
 from plugmux.requests import Limits, Options, Request
 from plugmux.session import Session
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import FaultServer, SeenRequest, replies
-from plugmux.transport import Stopwatch, Transport
+from plugmux.transport import Transport
 from plugmux_hf_media import plugin
 from plugmux_hf_media._table import _ROUTES
 

@@ -20,9 +20,10 @@ from plugmux.messages import messages_from
 from plugmux.model import Model, Task
 from plugmux.requests import Limits, Request, options_from
 from plugmux.session import Session
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import FaultServer, SeenRequest, replies
 from plugmux.testing.replies import Reply
-from plugmux.transport import Stopwatch, Transport
+from plugmux.transport import Transport
 from plugmux_hf_space import plugin
 
 APPS = Path(__file__).parent / "apps"

@@ -14,7 +14,8 @@ from plugmux.credentials import Credential
 from plugmux.http import Http, Response
 from plugmux.requests import Limits
 from plugmux.session import Session
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 
 NewSession = Callable[..., Session]
 

@@ -9,7 +9,7 @@ from typing import Any
 from plugmux.errors import InvalidRequestError, PluginError, PlugmuxError, ProviderError
 from plugmux.events import Attempt, Event, Media, Reasoning, Text, ToolCall
 from plugmux.model import Model
-from plugmux.transport import Stopwatch
+from plugmux.stopwatch import Stopwatch
 
 __all__ = ["admit", "failure_of", "isolated", "opened"]
 

@@ -18,10 +18,12 @@ from plugmux.decoding import MAX_LINE, EventStreamDecoder, LineDecoder, ServerSe
 from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.requests import Limits
 from plugmux.statuses import error_of_status
-from plugmux.transport import Exchange, Outgoing, Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Outgoing, Transport
 
 if TYPE_CHECKING:
     from plugmux.credentials import Credential
+    from plugmux.transports.exchange import Exchange
 
 __all__ = ["ErrorReader", "EventSource", "Http", "Response", "conceal"]
 

@@ -31,7 +31,8 @@ from plugmux.plugins import Plugin, Registry, find
 from plugmux.requests import Limits
 from plugmux.session import Resources, Session
 from plugmux.settings import Settings
-from plugmux.transport import Stopwatch, Transport, TransportFactory
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport, TransportFactory
 from plugmux.watchdog import Blocking, Watchdog
 
 __all__ = ["Clocks", "Runtime"]
@@ -105,7 +106,9 @@ class Runtime:
             extensions=extensions,
             cache=Cache(folder / "plugins" if folder else None),
         )
-        transport = Transport(factory=transport_factory, user_agent=f"plugmux/{there.version}")
+        transport = Transport(
+            factory=transport_factory, kind=settings.transport, user_agent=f"plugmux/{there.version}"
+        )
         runtime = cls(
             settings=settings,
             token=token,

@@ -22,7 +22,8 @@ from plugmux.model import Model
 from plugmux.prompts import plain_prompt
 from plugmux.requests import Limits
 from plugmux.settings import Settings
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 
 __all__ = ["Resources", "Session"]
 

@@ -30,7 +30,7 @@ from plugmux.settings import Settings
 from plugmux.testing import chat, replies
 from plugmux.testing.replies import Close, Hang, Replies, Reply, Wait
 from plugmux.testing.server import FaultServer, SeenRequest
-from plugmux.transport import make_transport
+from plugmux.transports.pools import make_transport
 
 __all__ = ["SCENARIOS", "Outcome", "Scenario", "Verdict", "play"]
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from http.cookies import CookieError, Morsel, SimpleCookie
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 from attrs import define, evolve, field
@@ -23,11 +23,14 @@ from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.http import EventSource, Response
 from plugmux.requests import Limits
 from plugmux.session import Session
-from plugmux.transport import Exchange, Stopwatch
+from plugmux.stopwatch import Stopwatch
 from plugmux_hf_chat._courier import Courier
 from plugmux_hf_chat._curl import Head, Order, Transfer
 from plugmux_hf_chat._errors import conceal, error_of
 from plugmux_hf_chat._wire import origin_header
+
+if TYPE_CHECKING:
+    from plugmux.transports.exchange import Exchange
 
 __all__ = ["ANONYMOUS_SECONDS", "Site"]
 
@@ -110,7 +113,7 @@ class Site:
     ) -> AsyncGenerator[EventSource, None]:
         """Send and give the answer's JSON lines or server-sent events. Raises a ProviderError."""
         async with self._exchange(method, path, dict(headers or {}), content, None) as exchange:
-            source = EventSource(cast(Exchange, exchange), lines=lines, max_line=MAX_BODY)
+            source = EventSource(cast("Exchange", exchange), lines=lines, max_line=MAX_BODY)
             try:
                 yield source
             finally:

@@ -16,7 +16,8 @@ from plugmux.model import Model
 from plugmux.requests import Limits
 from plugmux.session import Session
 from plugmux.settings import Settings
-from plugmux.transport import Stopwatch, Transport
+from plugmux.stopwatch import Stopwatch
+from plugmux.transport import Transport
 from plugmux_hf_space._listing import Lister, models_of
 from plugmux_hf_space._places import Place, place_of, space_of
 from plugmux_hf_space._settings import Override
@@ -65,7 +66,7 @@ def inspect(name: str, as_json: bool, endpoint: str | None, provider: str) -> No
 
 async def _look(place: Place, provider: str) -> tuple[Place, App, Override]:
     settings = Settings.load()
-    transport = Transport(user_agent="plugmux")
+    transport = Transport(kind=settings.transport, user_agent="plugmux")
     try:
         asking = _session(provider, settings, transport)
         asking = _session(provider, settings, transport, credential=credential_of(asking))

@@ -22,10 +22,11 @@ from plugmux.messages import messages_from
 from plugmux.model import Model
 from plugmux.requests import Limits, Request, options_from
 from plugmux.session import Resources, Session
+from plugmux.stopwatch import Stopwatch
 from plugmux.testing import replies
 from plugmux.testing.replies import Replies, Reply
 from plugmux.testing.server import FaultServer, SeenRequest
-from plugmux.transport import Stopwatch, Transport
+from plugmux.transport import Transport
 
 __all__ = ["CONTENT", "Bench", "Stage", "demand", "until"]
 

@@ -15,10 +15,9 @@ import time
 from functools import partial
 from itertools import chain
 
-import httpx
-
-from plugmux.dialling import Place, dial
-from plugmux.http1 import Connection
+from plugmux.transports.dialling import Place, dial
+from plugmux.transports.http1 import Connection
+from plugmux.transports.lean_httpx import httpx
 
 __all__ = ["FastTransport"]
 

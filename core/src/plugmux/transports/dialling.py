@@ -14,7 +14,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import NamedTuple
 
-from plugmux.http1 import Connection
+from plugmux.transports.http1 import Connection
 
 __all__ = ["Place", "dial"]
 

@@ -14,7 +14,8 @@ import time
 from typing import cast
 
 import httptools
-import httpx
+
+from plugmux.transports.lean_httpx import httpx
 
 __all__ = ["Connection"]
 

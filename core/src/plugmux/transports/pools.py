@@ -1,0 +1,135 @@
+"""Connections, pooled by scheme and proxy."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.request
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import anyio
+from attrs import define
+
+from plugmux.credentials import origin_of
+from plugmux.errors import ConfigurationError, ConnectionFailedError
+from plugmux.transports.lean_httpx import httpx
+
+if TYPE_CHECKING:
+    from plugmux.transport import TransportFactory
+
+__all__ = ["CLOSE_SECONDS", "Pool", "Pools", "make_transport"]
+
+CLOSE_SECONDS = 5.0
+CROWD = 20
+"""Requests at once that one pool of httpx's gets."""
+KEPT_POOLS = 5
+"""Pools of httpx's that keep idle connections; further ones are for a rush."""
+
+
+@define(eq=False)
+class Pool:
+    """A transport, how many requests it may carry at once, and how many it does."""
+
+    transport: httpx.AsyncBaseTransport
+    room: float
+    busy: int = 0
+
+
+class Pools:
+    """The pools of one event loop, opened when wanted.
+
+    httpx's own looks at all its connections for every request, which a thousand streams at once make dear:
+    they are spread over several.
+    """
+
+    def __init__(self, kind: str | None, factory: TransportFactory | None) -> None:
+        self._factory = factory or partial(make_transport, kind)
+        self._pools: dict[tuple[str, str | None], list[Pool]] = {}
+        self._verify: dict[str, ssl.SSLContext] = {}
+        self._opening = anyio.Lock()
+        self._proxies = urllib.request.getproxies()
+
+    async def take(self, url: str) -> Pool:
+        """The first pool with room for a request to `url`; it is the taker's to count it out again.
+
+        Raises ConnectionFailedError for a bad address, ConfigurationError.
+        """
+        scheme, proxy = self._way_to(url)
+        pools = self._pools.setdefault((scheme, proxy), [])
+        pool = _with_room(pools)
+        if pool is None:
+            async with self._opening:
+                pool = _with_room(pools) or await self._open(scheme, proxy, kept=len(pools) < KEPT_POOLS)
+                if pool not in pools:
+                    pools.append(pool)
+        pool.busy += 1
+        return pool
+
+    def _way_to(self, url: str) -> tuple[str, str | None]:
+        try:
+            origin_of(url)
+        except ValueError as error:
+            raise ConnectionFailedError(f"bad address: {error}", kind="address") from error
+        parts = urlsplit(url)
+        proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
+        if proxy and urllib.request.proxy_bypass(parts.hostname or ""):  # reads the whole environment
+            proxy = None
+        return parts.scheme, proxy
+
+    async def _open(self, scheme: str, proxy: str | None, *, kept: bool) -> Pool:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CROWD if kept else 0)
+        try:
+            verify = await self._verification(scheme)
+            transport = self._factory(verify=verify, proxy=proxy, limits=limits)
+        except OSError as error:
+            raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}") from error
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(f"the proxy for {scheme} cannot be used: {error}") from error
+        return Pool(transport, CROWD if isinstance(transport, httpx.AsyncHTTPTransport) else float("inf"))
+
+    async def _verification(self, scheme: str) -> ssl.SSLContext:
+        if scheme not in self._verify:
+            if scheme == "https":  # a few hundred certificates: 30 ms that the loop need not stand still
+                self._verify[scheme] = await anyio.to_thread.run_sync(httpx.create_ssl_context)
+            else:
+                self._verify[scheme] = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        return self._verify[scheme]
+
+    async def aclose(self) -> None:
+        opened, self._pools = self._pools, {}
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            for pools in opened.values():
+                for pool in pools:
+                    await pool.transport.aclose()
+
+
+def _with_room(pools: list[Pool]) -> Pool | None:
+    return next((pool for pool in pools if pool.busy < pool.room), None)
+
+
+def make_transport(
+    kind: str | None, *, verify: ssl.SSLContext, proxy: str | None, limits: httpx.Limits
+) -> httpx.AsyncBaseTransport:
+    """The transport of this kind: "httpx", "fast", or None for the fast one where it can be had, on asyncio.
+
+    What goes through a proxy is httpx's. Raises ConfigurationError for "fast" where it cannot be had.
+    """
+    if kind != "httpx" and proxy is None and _can_be_fast(asked=kind == "fast"):
+        from plugmux.transports.fast import FastTransport
+
+        return FastTransport(verify=verify, limits=limits)
+    return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
+
+
+def _can_be_fast(*, asked: bool) -> bool:
+    if find_spec("httptools") is None:
+        reason = "is not installed: pip install 'plugmux[fast]'"
+    elif not anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
+        reason = "runs on asyncio only; leave it unset to have httpx on trio"
+    else:
+        return True
+    if asked:
+        raise ConfigurationError(f"the transport 'fast' {reason}")
+    return False
