@@ -77,17 +77,10 @@ class EventSource:
         self.url = exchange.url
         kind = self.content_type
         self.is_stream = lines is not None or kind == "text/event-stream" or kind in _LINES
-        self._decode: Callable[[bytes], list[ServerSentEvent]]
-        self._flush: Callable[[], list[ServerSentEvent]]
-        if lines or (lines is None and kind in _LINES):
-            decoder = LineDecoder(max_line=max_line)
-            self._decode = lambda chunk: _line_events(decoder.feed(chunk))
-            self._flush = lambda: _line_events(decoder.flush())
-        else:
-            events = EventStreamDecoder(max_line=max_line)
-            self._decode, self._flush = events.feed, events.flush
-        self._chunks = exchange.iterate()
-        self._batches = self._iterate()
+        as_lines = lines or (lines is None and kind in _LINES)
+        self._decoder = _Lines(max_line) if as_lines else EventStreamDecoder(max_line=max_line)
+        self._exchange = exchange
+        self._batches: AsyncGenerator[list[ServerSentEvent], None] | None = None
         self._events = self._one_by_one()
         self._linger_until: float | None = None
 
@@ -102,11 +95,14 @@ class EventSource:
 
     async def read(self, *, max_bytes: int = MAX_BODY) -> Response:
         """The whole body, for an answer that is not a stream."""
-        content = await _read(self._chunks, max_bytes)
+        async with aclosing(self._exchange.iterate()) as chunks:
+            content = await _read(chunks, max_bytes)
         return Response(url=self.url, status=self.status, headers=self.headers, content=content)
 
-    def batches(self) -> AsyncIterator[list[ServerSentEvent]]:
+    def batches(self) -> AsyncGenerator[list[ServerSentEvent], None]:
         """The events in lists: those that came together, which costs less than one by one."""
+        if self._batches is None:
+            self._batches = self._exchange.iterate(self._decoder)
         return self._batches
 
     def __aiter__(self) -> AsyncIterator[ServerSentEvent]:
@@ -116,35 +112,35 @@ class EventSource:
         return await anext(self._events)
 
     async def _one_by_one(self) -> AsyncGenerator[ServerSentEvent, None]:
-        async for batch in self._batches:
+        while batch := await self._next_batch():
             for event in batch:
                 yield event
 
-    async def _iterate(self) -> AsyncGenerator[list[ServerSentEvent], None]:
-        decode = self._decode
-        async for chunk in self._chunks:
-            if events := decode(chunk):
-                yield events
-            if self._linger_until is not None:
-                break
-        while (late := await self._late_chunk()) is not None:
-            if events := decode(late):
-                yield events
-        if events := self._flush():
-            yield events
-
-    async def _late_chunk(self) -> bytes | None:
-        """A chunk that comes within the time to linger, if there is any left."""
+    async def _next_batch(self) -> list[ServerSentEvent]:
+        """Empty at the end, and when the time to linger is over."""
         if self._linger_until is None:
-            return None
+            return await anext(self.batches(), [])
         with anyio.move_on_after(self._linger_until - anyio.current_time()):
-            return await anext(self._chunks, None)
-        return None
+            return await anext(self.batches(), [])
+        return []
 
     async def aclose(self) -> None:
         await self._events.aclose()
-        await self._batches.aclose()
-        await self._chunks.aclose()
+        if self._batches is not None:
+            await self._batches.aclose()
+
+
+class _Lines:
+    """JSON lines as events."""
+
+    def __init__(self, max_line: int) -> None:
+        self._lines = LineDecoder(max_line=max_line)
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        return _line_events(self._lines.feed(chunk))
+
+    def flush(self) -> list[ServerSentEvent]:
+        return _line_events(self._lines.flush())
 
 
 def _line_events(lines: Iterable[bytes]) -> list[ServerSentEvent]:

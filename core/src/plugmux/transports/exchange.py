@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from typing import Any, Protocol
 
 import anyio
 from attrs import define
@@ -14,7 +15,14 @@ from plugmux.transports.failures import body_error
 from plugmux.transports.lean_httpx import httpx
 from plugmux.transports.pools import CLOSE_SECONDS, Pool
 
-__all__ = ["Exchange"]
+__all__ = ["Decoder", "Exchange"]
+
+
+class Decoder(Protocol):
+    """Makes values of chunks; what is empty is nothing. See `plugmux.decoding`."""
+
+    def feed(self, chunk: bytes) -> Any: ...
+    def flush(self) -> Any: ...
 
 
 @define(kw_only=True, eq=False)
@@ -29,28 +37,30 @@ class Exchange:
     _pool: Pool
     _closed: bool = False
 
-    async def iterate(self) -> AsyncGenerator[bytes, None]:
-        """The bytes, content encodings undone. The one function that owns byte iteration.
+    async def iterate(self, decoder: Decoder | None = None) -> AsyncGenerator[Any, None]:
+        """The bytes, content encodings undone, or what `decoder` makes of them, where that is anything.
 
-        On early exit it closes the response and then runs httpx's inner generators to their end:
-        left suspended they would be finalised by the garbage collector, of which trio warns.
+        The one function that owns byte iteration. On early exit it closes the response and then runs
+        httpx's inner generators to their end: left suspended they would be finalised by the garbage
+        collector, of which trio warns.
         """
-        response, watch, check = self._response, self._watch, self._watch.check
-        chunks = _stream_of(response).__aiter__()
+        check = self._watch.check
+        feed = decoder.feed if decoder is not None else bytes
+        chunks = _stream_of(self._response).__aiter__()
         try:
             encoding = self.headers.get("content-encoding", "identity")
-            decoder = None if encoding == "identity" else ContentDecoder(encoding)
+            content = None if encoding == "identity" else ContentDecoder(encoding)
             async for chunk in chunks:
                 check()
-                if decoder is None:
-                    yield chunk
-                    continue
-                for piece in decoder.feed(chunk):
-                    yield piece
-            if decoder is not None:
-                decoder.end()
+                for piece in (chunk,) if content is None else content.feed(chunk):
+                    if found := feed(piece):
+                        yield found
+            if content is not None:
+                content.end()
+            if decoder is not None and (found := decoder.flush()):
+                yield found
         except httpx.HTTPError as error:
-            raise body_error(error, watch) from error
+            raise body_error(error, self._watch) from error
         finally:
             await self.aclose()
             with suppress(httpx.HTTPError, httpx.StreamError):

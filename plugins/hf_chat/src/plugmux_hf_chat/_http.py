@@ -30,7 +30,7 @@ from plugmux_hf_chat._errors import conceal, error_of
 from plugmux_hf_chat._wire import origin_header
 
 if TYPE_CHECKING:
-    from plugmux.transports.exchange import Exchange
+    from plugmux.transports.exchange import Decoder, Exchange
 
 __all__ = ["ANONYMOUS_SECONDS", "Site"]
 
@@ -249,11 +249,15 @@ class _Exchange:
     def headers(self) -> Mapping[str, str]:
         return self.head.headers
 
-    async def iterate(self) -> AsyncGenerator[bytes, None]:
-        """The bytes, content encodings undone, each check against the limits on arrival."""
+    async def iterate(self, decoder: Decoder | None = None) -> AsyncGenerator[Any, None]:
+        """The bytes, content encodings undone, or what `decoder` makes of them; the limits are checked on
+        arrival of each chunk."""
         while chunk := await self.waited(self.transfer.chunk, "idle"):
             self.watch.check()
-            yield chunk
+            if found := decoder.feed(chunk) if decoder is not None else chunk:
+                yield found
+        if decoder is not None and (found := decoder.flush()):
+            yield found
 
     async def waited(self, step: Any, limit: str) -> Any:
         """Wait for a step of the transfer, as long as `limit` allows. Raises DeadlineError."""
