@@ -1,13 +1,13 @@
 """The attempt loop: drives one candidate after another until an answer is complete.
 
-`Run.events` yields the events of all attempts as one stream, an `Attempt` before each and a `Reset` where
+`events_of` yields the events of all attempts as one stream, an `Attempt` before each and a `Reset` where
 what was said is void. What happens after a failure is decided in `plugmux.failover`, not here.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -38,7 +38,7 @@ from plugmux.session import Session
 if TYPE_CHECKING:
     from plugmux.completion import Trace, Try
 
-__all__ = ["Job", "Run"]
+__all__ = ["Job", "Run", "events_of"]
 
 CLOSE_SECONDS = 5.0
 
@@ -60,6 +60,39 @@ class Job:
     on_break: str = "restart"
 
 
+async def events_of(opened: AbstractAsyncContextManager[Run]) -> AsyncGenerator[Event, None]:
+    """Every event of every attempt of the run that `opened` gives, and closes.
+
+    Raises AllProvidersFailedError, or the error that ends routing. All in one generator: each further one
+    would cost every token a step.
+    """
+    async with opened as run:
+        failure: ProviderError | None = None
+        while (turn := run.next_turn()) is not None:
+            for event in run.opening(turn, failure):
+                yield event
+            await run.begin(turn)
+            try:
+                async with run.attempt(turn) as (stream, session):
+                    watch = session.watch
+                    async for event in stream:
+                        if type(event) is not Text or not watch.content_seen:  # most are one Text more
+                            run.admit(event, turn, session)
+                        run.fold.add(event)
+                        yield event
+                        if run.serving is not None:
+                            return
+                raise StreamCutError("the answer ended without saying that it is complete")
+            except PlugmuxError as error:
+                if run.serving is not None:
+                    return  # what fails after a complete answer takes nothing from it
+                failure = run.failed(turn, failure_of(error, turn.candidate.model))
+            except BaseException:
+                run.note(turn, "abandoned")
+                raise
+        raise run.nobody_left() from failure
+
+
 class Run:
     """One request being served. `fold` has what was said so far, `tries` every attempt."""
 
@@ -79,41 +112,27 @@ class Run:
         )
         self._credential: Credential | None = None
         self._challenges: dict[Any, ProviderError] = {}
+        self._started = 0.0
         self._prefill = ""
         """What a broken answer had said, where this attempt is to go on with it."""
 
-    async def events(self) -> AsyncGenerator[Event, None]:
-        """Every event of every attempt. Raises AllProvidersFailedError, or the error that ends routing."""
-        failure: ProviderError | None = None
-        while (turn := self._failover.next_turn(self._clock())) is not None:
-            for event in self._opening(turn, failure):
-                self.fold.add(event)
-                yield event
-            if turn.wait:
-                await self._runtime.clocks.sleep(turn.wait)
-            started = self._clock()
-            try:
-                async with self._attempt(turn) as (stream, session):
-                    watch = session.watch
-                    async for event in stream:
-                        if type(event) is not Text or not watch.content_seen:  # most are one Text more
-                            self._admit(event, turn, session)
-                        self.fold.add(event)
-                        yield event
-                        if self.serving is not None:
-                            return
-                raise StreamCutError("the answer ended without saying that it is complete")
-            except PlugmuxError as error:
-                if self.serving is not None:
-                    return  # what fails after a complete answer takes nothing from it
-                failure = self._failed(turn, failure_of(error, turn.candidate.model), started)
-            except BaseException:
-                self._note(turn, "abandoned", started)
-                raise
-        raise self._nobody_left() from failure
+    def next_turn(self) -> Turn | None:
+        """Who is tried next, if anybody."""
+        return self._failover.next_turn(self._clock())
+
+    async def begin(self, turn: Turn) -> None:
+        """Wait as long as the turn wants."""
+        if turn.wait:
+            await self._runtime.clocks.sleep(turn.wait)
+        self._started = self._clock()
+
+    def opening(self, turn: Turn, failure: ProviderError | None) -> Iterator[Event]:
+        """What the caller is told before an attempt: what becomes of a begun answer, and who is next."""
+        for event in self._opening(turn, failure):
+            self.fold.add(event)
+            yield event
 
     def _opening(self, turn: Turn, failure: ProviderError | None) -> Iterable[Event]:
-        """What the caller is told before an attempt: what becomes of a begun answer, and who is next."""
         model = turn.candidate.model
         if failure is not None and self.fold.has_content:
             if self.job.on_break == "continue" and self._can_continue(turn.candidate):
@@ -136,7 +155,7 @@ class Run:
         return bool(plain) and not refused and candidate.model.can(Capability.PREFILL) is True
 
     @asynccontextmanager
-    async def _attempt(self, turn: Turn) -> AsyncGenerator[tuple[AsyncIterator[Event], Session], None]:
+    async def attempt(self, turn: Turn) -> AsyncGenerator[tuple[AsyncIterator[Event], Session], None]:
         """One candidate's stream, held to its contract, and closed within 5 s whatever happens."""
         session = await self._session(turn)
         plugin = await self._runtime.registry.load(session.provider)
@@ -189,7 +208,7 @@ class Run:
             conversation=job.conversation,
         )
 
-    def _admit(self, event: Event, turn: Turn, session: Session) -> None:
+    def admit(self, event: Event, turn: Turn, session: Session) -> None:
         """Hold an event against the contract; with `Finish` the answer is served."""
         admit(event, session.provider, session.watch)
         if type(event) is Finish:
@@ -203,13 +222,13 @@ class Run:
             raise StreamCutError("the answer is complete and empty")
         self.serving = turn.candidate
         self._runtime.health.served(turn.candidate.key, latency=session.watch.content_after)
-        self._note(turn, "served", session.watch.started)
+        self.note(turn, "served")
 
-    def _failed(self, turn: Turn, failure: ProviderError, started: float) -> ProviderError:
+    def failed(self, turn: Turn, failure: ProviderError) -> ProviderError:
         """Record a failure, and raise it if it ends the routing."""
         if self._credential is not None:
             conceal(failure, self._credential)
-        self._note(turn, "failed", started, failure)
+        self.note(turn, "failed", failure)
         key = turn.candidate.key
         self._runtime.health.failed(key, failure.message, flaw=failure.flaw)
         if failure.forget:
@@ -228,7 +247,8 @@ class Run:
             self._failover.prefer({c.key for c in self.job.route.candidates if self._can_continue(c)})
         return failure
 
-    def _note(self, turn: Turn, outcome: str, started: float, error: ProviderError | None = None) -> None:
+    def note(self, turn: Turn, outcome: str, error: ProviderError | None = None) -> None:
+        """Put an attempt into the trace."""
         from plugmux.completion import Try
 
         model = turn.candidate.model
@@ -240,13 +260,13 @@ class Run:
                 upstream=model.upstream,
                 outcome=outcome,
                 error=error,
-                seconds=self._clock() - started,
+                seconds=self._clock() - self._started,
                 waited=turn.wait,
                 usage=self.fold.usage,
             )
         )
 
-    def _nobody_left(self) -> AllProvidersFailedError:
+    def nobody_left(self) -> AllProvidersFailedError:
         name, count = self.job.route.name, len(self.tries)
         said = (
             f"{count} {'attempt' if count == 1 else 'attempts'} failed"

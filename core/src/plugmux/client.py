@@ -47,7 +47,9 @@ class AsyncStream:
 
     def __aiter__(self) -> AsyncIterator[Event]:
         if self._events is None:
-            self._events = self._start()
+            from plugmux.attempts import events_of
+
+            self._events = events_of(self._opened())
         return self._events
 
     async def text(self) -> AsyncGenerator[str, None]:
@@ -80,7 +82,9 @@ class AsyncStream:
 
         return self._run.fold.completion(**self._run.facts()) if self._run else Completion()
 
-    async def _start(self) -> AsyncGenerator[Event, None]:
+    @asynccontextmanager
+    async def _opened(self) -> AsyncGenerator[Run, None]:
+        """The call planned, and its run, watched for what blocks the loop."""
         from plugmux.attempts import Job, Run
         from plugmux.planning import Planner
 
@@ -103,9 +107,7 @@ class AsyncStream:
             )
             self._run = Run(runtime, job)
             with runtime.watchdog.watching():
-                async with aclosing(self._run.events()) as events:
-                    async for event in events:
-                        yield event
+                yield self._run
 
     async def aclose(self) -> None:
         """Close the connection; a stream that was not begun is closed too."""
