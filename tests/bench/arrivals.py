@@ -10,6 +10,10 @@ import time
 from contest import clean_environment
 from server import answer
 
+NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+LISTED = b'{"object": "list", "data": [{"id": "bench", "object": "model"}]}'
+MODELS = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n" + LISTED
+
 
 class Arrivals:
     """`last` is when the bytes of the last POST arrived, on the machine's monotonic clock."""
@@ -43,11 +47,11 @@ class Arrivals:
                 self._answer_one(connection)
 
     def _answer_one(self, connection: socket.socket) -> None:
-        """Any GET is the provider being asked for its models: only a POST is the request itself."""
+        """A GET asks for the models, only a POST is the request itself."""
         data = connection.recv(65536)
         arrived = time.monotonic()
         if not data.startswith(b"POST"):
-            connection.sendall(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+            connection.sendall(MODELS if b"/models " in data else NOTHING)
             return
         self.last = arrived
         while data and not data.endswith(b"}"):

