@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
-from attrs import define, field
 
 from plugmux.credentials import Credential
 from plugmux.errors import (
@@ -28,36 +27,20 @@ from plugmux.failover import Failover, Turn
 from plugmux.fold import Fold
 from plugmux.guard import admit, failure_of, isolated, opened
 from plugmux.http import conceal
+from plugmux.job import Job
 from plugmux.messages import Conversation, Message, ProviderState
-from plugmux.model import Capability, Task
-from plugmux.requests import Limits, Options, Policy, Request
-from plugmux.routing import Candidate, Route
+from plugmux.model import Capability
+from plugmux.requests import Limits, Request
+from plugmux.routing import Candidate
 from plugmux.runtime import Runtime
 from plugmux.session import Session
 
 if TYPE_CHECKING:
     from plugmux.completion import Trace, Try
 
-__all__ = ["Job", "Run", "events_of"]
+__all__ = ["Run", "events_of"]
 
 CLOSE_SECONDS = 5.0
-
-
-@define(kw_only=True)
-class Job:
-    """A checked request, and the route it may take."""
-
-    id: str
-    route: Route
-    task: Task
-    messages: tuple[Message, ...]
-    options: Options
-    policy: Policy
-    limits: Limits | None = None
-    timeout: float | None = None
-    token: str | None = field(default=None, repr=False)
-    conversation: Conversation | None = None
-    on_break: str = "restart"
 
 
 async def events_of(opened: AbstractAsyncContextManager[Run]) -> AsyncGenerator[Event, None]:

@@ -85,7 +85,8 @@ class AsyncStream:
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[Run, None]:
         """The call planned, and its run, watched for what blocks the loop."""
-        from plugmux.attempts import Job, Run
+        from plugmux.attempts import Run
+        from plugmux.job import Job
         from plugmux.planning import Planner
 
         call = self._call

@@ -1,0 +1,29 @@
+"""A request that is settled: what is to be served, by whom, and within which limits."""
+
+from __future__ import annotations
+
+from attrs import define, field
+
+from plugmux.messages import Conversation, Message
+from plugmux.model import Task
+from plugmux.requests import Limits, Options, Policy
+from plugmux.routing import Route
+
+__all__ = ["Job"]
+
+
+@define(kw_only=True, eq=False)
+class Job:
+    """A checked request, and the route it may take."""
+
+    id: str
+    route: Route
+    task: Task
+    messages: tuple[Message, ...]
+    options: Options
+    policy: Policy
+    limits: Limits | None = None
+    timeout: float | None = None
+    token: str | None = field(default=None, repr=False)
+    conversation: Conversation | None = None
+    on_break: str = "restart"
