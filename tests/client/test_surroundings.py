@@ -2,7 +2,7 @@
 
 import pytest
 
-from plugmux import ConfigurationError
+from plugmux import ConfigurationError, Finish, Model, Text, hookimpl
 from plugmux.http import Http
 from plugmux.requests import Limits
 from plugmux.stopwatch import Stopwatch
@@ -52,3 +52,19 @@ async def test_no_proxy_is_honoured(monkeypatch):
         answer = await Http(transport, Stopwatch(Limits(total=5)), None).request("GET", server.url)
         await transport.aclose()
         assert answer.json() == {"by": "itself"}
+
+
+async def test_the_setting_says_which_transport_carries_a_request(client):
+    class Asking:
+        @hookimpl
+        async def create_stream(self, session):
+            answer = await session.http.request("GET", server.url)
+            pool = await session.transport.sender().pools.take(server.url)
+            yield Text(text=f"{answer.status} by {type(pool.transport).__module__}")
+            yield Finish()
+
+        static_models = (Model(id="org/model", auth="none"),)
+
+    async with FaultServer(replies.json({})) as server:
+        done = await client(a=Asking(), environ={"PLUGMUX_TRANSPORT": "httpx"}).complete("org/model", "hi")
+    assert done.text.startswith("200 by httpx.")
