@@ -99,6 +99,13 @@ def test_a_folder_added_to_the_path_is_seen(tmp_path, cache, monkeypatch):
     assert acme(cache) == [("acme:plugin", "plugmux-acme")]
 
 
+def test_a_link_that_leads_nowhere_hides_nothing_else(site, cache):
+    (site / "gone-1.0.dist-info").symlink_to(site / "nowhere")
+    assert acme(cache) == []
+    install(site, "plugmux-acme")
+    assert acme(cache) == [("acme:plugin", "plugmux-acme")]
+
+
 def test_a_path_that_is_missing_or_no_folder_is_no_matter(tmp_path, site, cache, monkeypatch):
     (tmp_path / "file.zip").write_bytes(b"")
     monkeypatch.syspath_prepend(tmp_path / "file.zip")

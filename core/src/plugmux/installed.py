@@ -111,7 +111,8 @@ def _metadata_ages() -> Iterator[tuple[str, int]]:
     for folder in sys.path:
         try:
             with os.scandir(folder or ".") as entries:
-                found = [(one.path, one.stat().st_mtime_ns) for one in entries if _is_metadata(one.name)]
+                named = [one for one in entries if _is_metadata(one.name)]
+                found = [(one.path, one.stat(follow_symlinks=False).st_mtime_ns) for one in named]
         except NotADirectoryError:
             found = [(folder, _age(Path(folder)))]  # a zip
         except OSError:
