@@ -41,7 +41,7 @@ class Pools:
     """The pools of one event loop, opened when wanted.
 
     httpx's own compares all its connections with each other for every request, and polls the idle ones: with
-    100 at once that is half of what a short answer costs. So requests are spread over many small ones.
+    100 at once that is a third of what a short answer costs. So requests are spread over many small ones.
     """
 
     def __init__(self, kind: str | None, factory: TransportFactory | None) -> None:
