@@ -37,7 +37,7 @@ Ask = Callable[[str, str | None], Awaitable[Sequence[Model]]]
 """(provider, wanted name or None) → what its `get_models` says. Raises a PlugmuxError."""
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True, eq=False, repr=False)
 class Listing:
     """What one provider serves, and how old that knowledge is (`seen_at`, seconds since the epoch)."""
 
@@ -49,20 +49,29 @@ class Listing:
     problem: str | None = None
 
 
-@define(kw_only=True, eq=False)
 class Catalog:
     """The model map of one client. `ask` calls a provider; `cache_key` names its cache entry."""
 
-    registry: Registry
-    cache: Cache
-    ask: Ask
-    cache_key: Callable[[str], str]
-    aliases: Mapping[str, str] = field(factory=dict)
-    clock: Callable[[], float] = time.time
-    listings: dict[str, Listing] = field(factory=dict)
-    _looked_up: dict[str, tuple[float, tuple[Model, ...], dict[str, str]]] = field(factory=dict)
-    _map: ModelMap | None = None
-    _refreshing: anyio.Lock = field(factory=anyio.Lock)
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        cache: Cache,
+        ask: Ask,
+        cache_key: Callable[[str], str],
+        aliases: Mapping[str, str] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.registry = registry
+        self.cache = cache
+        self.ask = ask
+        self.cache_key = cache_key
+        self.aliases = aliases or {}
+        self.clock = clock
+        self.listings: dict[str, Listing] = {}
+        self._looked_up: dict[str, tuple[float, tuple[Model, ...], dict[str, str]]] = {}
+        self._map: ModelMap | None = None
+        self._refreshing = anyio.Lock()
 
     async def current(self, *, refresh: bool = False, only: Collection[str] | None = None) -> ModelMap:
         """The map: at once when fresh; refreshed for a moment when old; waited for when empty. `only`

@@ -9,6 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from plugmux.events import FinishReason, Media, Notice, Source, ToolCall, Usage
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.errors import ProviderError
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Completion", "Trace", "Try", "cost_of"]
 
 
-@frozen(kw_only=True)
-class Try:
+@frozen(kw_only=True, eq=False, repr=False)
+class Try(Value):
     """One attempt: which candidate, how it ended, how long it took (seconds)."""
 
     number: int
@@ -46,8 +47,8 @@ class Try:
         return f"{text}: {self.error.brief}" if self.error else text
 
 
-@frozen(kw_only=True)
-class Trace:
+@frozen(kw_only=True, eq=False, repr=False)
+class Trace(Value):
     """Every candidate, every dropped one with its reason, every attempt. No secret is in it."""
 
     request_id: str = ""
@@ -57,8 +58,8 @@ class Trace:
     attempts: tuple[Try, ...] = ()
 
 
-@frozen(kw_only=True)
-class Completion:
+@frozen(kw_only=True, eq=False, repr=False)
+class Completion(Value):
     """What an answer came to.
 
     `usage` is the serving attempt's, `usage_total` that of all attempts together; `cost` is US dollars

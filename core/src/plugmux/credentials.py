@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from plugmux.errors import InvalidInputError
+from plugmux.value import Value
 
 __all__ = ["Credential", "Secret", "origin_of"]
 
@@ -74,8 +75,8 @@ def _origins(urls: Iterable[str]) -> frozenset[str]:
     return frozenset(origin_of(url) for url in urls)
 
 
-@frozen(kw_only=True)
-class Credential:
+@frozen(kw_only=True, eq=False, repr=False)
+class Credential(Value):
     """Secret headers and the origins they may go to.
 
     `headers`  header name → secret value, `Authorization` or `Cookie` say

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from plugmux.media import Media, MediaKind
+from plugmux.value import Value
 
 __all__ = [
     "Attempt",
@@ -46,23 +47,23 @@ class FinishReason(str, Enum):
     INTERRUPTED = "interrupted"
 
 
-@frozen(kw_only=True)
-class Text:
+@frozen(kw_only=True, eq=False, repr=False)
+class Text(Value):
     """The next piece of the answer."""
 
     text: str
 
 
-@frozen(kw_only=True)
-class Reasoning:
+@frozen(kw_only=True, eq=False, repr=False)
+class Reasoning(Value):
     """The next piece of the model's thinking, or a word on what it is doing (`status`)."""
 
     text: str = ""
     status: str | None = None
 
 
-@frozen(kw_only=True)
-class ToolCall:
+@frozen(kw_only=True, eq=False, repr=False)
+class ToolCall(Value):
     """A piece of a tool call that the caller is to run.
 
     Pieces with one `index` belong together: `id` and `name` come once, `arguments` are to be
@@ -75,15 +76,15 @@ class ToolCall:
     arguments: str = ""
 
 
-@frozen(kw_only=True)
-class Preview:
+@frozen(kw_only=True, eq=False, repr=False)
+class Preview(Value):
     """A picture, film or sound that is not final yet."""
 
     media: Media
 
 
-@frozen(kw_only=True)
-class Source:
+@frozen(kw_only=True, eq=False, repr=False)
+class Source(Value):
     """One source of an answer."""
 
     url: str
@@ -91,22 +92,22 @@ class Source:
     snippet: str | None = None
 
 
-@frozen(kw_only=True)
-class Sources:
+@frozen(kw_only=True, eq=False, repr=False)
+class Sources(Value):
     """Sources that the service names for its answer."""
 
     sources: tuple[Source, ...]
 
 
-@frozen(kw_only=True)
-class Title:
+@frozen(kw_only=True, eq=False, repr=False)
+class Title(Value):
     """The service's title for the conversation."""
 
     title: str
 
 
-@frozen(kw_only=True)
-class Progress:
+@frozen(kw_only=True, eq=False, repr=False)
+class Progress(Value):
     """How far the work is.
 
     `stage` is the service's word (queued, running, a tool's name), `fraction` 0 to 1, `position`
@@ -120,8 +121,8 @@ class Progress:
     message: str | None = None
 
 
-@frozen(kw_only=True)
-class ConversationState:
+@frozen(kw_only=True, eq=False, repr=False)
+class ConversationState(Value):
     """What continues this conversation at this provider and model: plain JSON values.
 
     The core keeps it in `Conversation.states` and notes how many messages it covers.
@@ -130,8 +131,8 @@ class ConversationState:
     state: dict[str, Any] = field(repr=False)
 
 
-@frozen(kw_only=True)
-class ServedBy:
+@frozen(kw_only=True, eq=False, repr=False)
+class ServedBy(Value):
     """Who answers, in the service's own words."""
 
     model: str | None = None
@@ -139,8 +140,8 @@ class ServedBy:
     request_id: str | None = None
 
 
-@frozen(kw_only=True)
-class Notice:
+@frozen(kw_only=True, eq=False, repr=False)
+class Notice(Value):
     """Something that must be said and is no error.
 
     `code` is a stable word for programs, `option` the option concerned.
@@ -151,8 +152,8 @@ class Notice:
     option: str | None = None
 
 
-@frozen(kw_only=True)
-class Usage:
+@frozen(kw_only=True, eq=False, repr=False)
+class Usage(Value):
     """Tokens, as the service counted them. None is unknown."""
 
     prompt_tokens: int | None = None
@@ -167,22 +168,22 @@ class Usage:
         )
 
 
-@frozen(kw_only=True)
-class Finish:
+@frozen(kw_only=True, eq=False, repr=False)
+class Finish(Value):
     """The answer is complete. Always the last event, and only once."""
 
     reason: FinishReason = FinishReason.STOP
 
 
-@frozen(kw_only=True)
-class Reset:
+@frozen(kw_only=True, eq=False, repr=False)
+class Reset(Value):
     """Forget everything this answer said so far; it starts over."""
 
     why: str
 
 
-@frozen(kw_only=True)
-class Attempt:
+@frozen(kw_only=True, eq=False, repr=False)
+class Attempt(Value):
     """The core tries a candidate. `number` counts from 1. Plugins never send it."""
 
     number: int

@@ -7,8 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-
-from attrs import define, field, frozen
+from typing import NamedTuple
 
 from plugmux.errors import ProviderError, Scope
 from plugmux.requests import Policy
@@ -22,8 +21,7 @@ FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 4.0
 
 
-@frozen
-class Turn:
+class Turn(NamedTuple):
     """Whom to try next, and how many seconds to wait before."""
 
     candidate: Candidate
@@ -32,34 +30,39 @@ class Turn:
     """Whether somebody else stands ready should this fail."""
 
 
-@define(eq=False)
 class _Chance:
-    """One candidate's part in this request."""
+    """One candidate's part in this request.
 
-    candidate: Candidate
-    tries: int = 0
-    waits: int = 0
-    not_before: float = 0.0
-    renewed: bool = False
-    out: str | None = None
-    """Why it is out of the race."""
-    sticky: bool = False
-    """To be tried again before anybody else."""
+    `out`     why it is out of the race, or None
+    `sticky`  to be tried again before anybody else
+    """
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+        self.tries = 0
+        self.waits = 0
+        self.not_before = 0.0
+        self.renewed = False
+        self.out: str | None = None
+        self.sticky = False
 
 
-@define(kw_only=True, eq=False)
 class Failover:
     """The race of one request. `now` arguments are seconds on one clock; `jitter` gives 0 to 1."""
 
-    candidates: Sequence[Candidate]
-    policy: Policy
-    jitter: Callable[[], float]
-    total_until: float = float("inf")
-    tries: int = 0
-    _chances: list[_Chance] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._chances = [_Chance(candidate) for candidate in self.candidates]
+    def __init__(
+        self,
+        *,
+        candidates: Sequence[Candidate],
+        policy: Policy,
+        jitter: Callable[[], float],
+        total_until: float = float("inf"),
+    ) -> None:
+        self.policy = policy
+        self.jitter = jitter
+        self.total_until = total_until
+        self.tries = 0
+        self._chances = [_Chance(candidate) for candidate in candidates]
 
     def next_turn(self, now: float) -> Turn | None:
         """The next attempt, or None when nobody is left within the limits."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import define, field
-
 from plugmux.events import (
     Attempt,
     ConversationState,
@@ -32,22 +30,22 @@ if TYPE_CHECKING:
 __all__ = ["Fold"]
 
 
-@define(eq=False)
 class Fold:
     """Collects events; `Reset` forgets what the answer said, and nothing else."""
 
-    texts: list[str] = field(factory=list)
-    thoughts: list[str] = field(factory=list)
-    media: list[Media] = field(factory=list)
-    sources: list[Source] = field(factory=list)
-    calls: dict[int, list[ToolCall]] = field(factory=dict)
-    notices: list[Notice] = field(factory=list)
-    title: str | None = None
-    usage: Usage | None = None
-    usages: list[Usage] = field(factory=list)
-    served: ServedBy | None = None
-    state: Mapping[str, Any] | None = None
-    finish: FinishReason | None = None
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.thoughts: list[str] = []
+        self.media: list[Media] = []
+        self.sources: list[Source] = []
+        self.calls: dict[int, list[ToolCall]] = {}
+        self.notices: list[Notice] = []
+        self.title: str | None = None
+        self.usage: Usage | None = None
+        self.usages: list[Usage] = []
+        self.served: ServedBy | None = None
+        self.state: Mapping[str, Any] | None = None
+        self.finish: FinishReason | None = None
 
     def add(self, event: Event) -> None:
         """Take one event in."""

@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import frozen
 
 from plugmux.routing import Key, Standing
+from plugmux.value import Value
 
 __all__ = ["CandidateHealth", "Health"]
 
@@ -25,19 +26,29 @@ SMOOTHING = 0.3
 UNTRIED = Standing()
 
 
-@define(eq=False)
 class _Record:
-    failures: deque[float] = field(factory=deque)
-    open: bool = False
-    probe_at: float = 0.0
-    latency: float | None = None
-    served: int = 0
-    failed: int = 0
-    last_error: str | None = None
+    def __init__(
+        self,
+        *,
+        failures: Iterable[float] = (),
+        open: bool = False,
+        probe_at: float = 0.0,
+        latency: float | None = None,
+        served: int = 0,
+        failed: int = 0,
+        last_error: str | None = None,
+    ) -> None:
+        self.failures = deque(failures)
+        self.open = open
+        self.probe_at = probe_at
+        self.latency = latency
+        self.served = served
+        self.failed = failed
+        self.last_error = last_error
 
 
-@frozen(kw_only=True)
-class CandidateHealth:
+@frozen(kw_only=True, eq=False, repr=False)
+class CandidateHealth(Value):
     """One candidate's health, to be shown. `latency` is seconds to the first content."""
 
     provider: str
@@ -141,7 +152,7 @@ class Health:
             for item in plain:
                 provider, upstream, remote_id = item["key"]
                 self._records[provider, upstream, remote_id] = _Record(
-                    failures=deque(now - age - float(ago) for ago in item["failures"]),
+                    failures=[now - age - float(ago) for ago in item["failures"]],
                     open=bool(item["open"]),
                     probe_at=now - age + float(item["probe_in"]),
                     latency=item["latency"],

@@ -20,6 +20,7 @@ from plugmux.requests import Limits
 from plugmux.statuses import error_of_status
 from plugmux.stopwatch import Stopwatch
 from plugmux.transport import Outgoing, Transport
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.credentials import Credential
@@ -31,8 +32,8 @@ MAX_BODY = 64 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
 
 
-@frozen(kw_only=True)
-class Response:
+@frozen(kw_only=True, eq=False, repr=False)
+class Response(Value):
     """A whole answer. Header names are case-insensitive."""
 
     url: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import define, field
+from attrs import define
 
 from plugmux.messages import Conversation, Message
 from plugmux.model import Task
@@ -12,7 +12,7 @@ from plugmux.routing import Route
 __all__ = ["Job"]
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True, eq=False, repr=False)
 class Job:
     """A checked request, and the route it may take."""
 
@@ -24,6 +24,6 @@ class Job:
     policy: Policy
     limits: Limits | None = None
     timeout: float | None = None
-    token: str | None = field(default=None, repr=False)
+    token: str | None = None
     conversation: Conversation | None = None
     on_break: str = "restart"

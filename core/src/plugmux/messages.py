@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from plugmux.errors import InvalidInputError
 from plugmux.media import mime_type_of
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from typing import Self
@@ -33,8 +34,8 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 ContentPart: TypeAlias = Mapping[str, Any]
 
 
-@frozen(kw_only=True)
-class Message:
+@frozen(kw_only=True, eq=False, repr=False)
+class Message(Value):
     """One message in OpenAI's shape.
 
     `content` is text, or a tuple of parts (`{"type": "text", "text": …}`,
@@ -154,8 +155,8 @@ def _text_or_none(given: Mapping[str, Any], key: str, where: str) -> str | None:
     return value
 
 
-@frozen(kw_only=True)
-class Attachment:
+@frozen(kw_only=True, eq=False, repr=False)
+class Attachment(Value):
     """A picture or sound that goes in: bytes, or a URL that the service is to fetch."""
 
     name: str = "file"
@@ -228,8 +229,8 @@ def _of_bytes(data: bytes, name: str, field: str, label: str | None = None) -> A
     return Attachment(name=name, mime_type=known or "application/octet-stream", data=data)
 
 
-@frozen(kw_only=True)
-class ProviderState:
+@frozen(kw_only=True, eq=False, repr=False)
+class ProviderState(Value):
     """What one provider and model need to go on, and how many messages that covers."""
 
     provider: str
@@ -238,8 +239,8 @@ class ProviderState:
     state: Mapping[str, Any] = field(repr=False)
 
 
-@frozen(kw_only=True)
-class Conversation:
+@frozen(kw_only=True, eq=False, repr=False)
+class Conversation(Value):
     """All messages of a chat, and what each provider keeps of it.
 
     `to_dict` and `from_dict` give and take plain JSON with a `version`.

@@ -9,6 +9,8 @@ from typing import Any
 from attrs import field, frozen
 from attrs.validators import instance_of
 
+from plugmux.value import Value
+
 __all__ = ["Auth", "Capability", "Model", "Pricing", "Task"]
 
 
@@ -61,8 +63,8 @@ class Auth(str, Enum):
     REQUIRED = "required"
 
 
-@frozen(kw_only=True)
-class Pricing:
+@frozen(kw_only=True, eq=False, repr=False)
+class Pricing(Value):
     """US dollars per million tokens."""
 
     input: float | None = None
@@ -93,8 +95,8 @@ def _facts(given: Mapping[str, str]) -> dict[str, str]:
     return dict(given)
 
 
-@frozen(kw_only=True)
-class Model:
+@frozen(kw_only=True, eq=False, repr=False)
+class Model(Value):
     """One model at one provider, computed by one upstream.
 
     A plugin gives what it knows; the core stamps `provider`, `source` and `seen_at`.

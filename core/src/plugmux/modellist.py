@@ -11,14 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
-from attrs import define, evolve
 
 from plugmux.model import Auth, Model, Pricing
 
 __all__ = ["ModelList", "model_from_plain", "model_to_plain"]
 
 
-@define(eq=False)
 class ModelList:
     """Models in order. Immutable to the eye: an entry is JSON text until it is first asked for.
 
@@ -28,11 +26,19 @@ class ModelList:
     `defaults`   ids of the models that serve when none is named
     """
 
-    ids: tuple[str, ...]
-    aliases: tuple[tuple[str, str], ...]
-    upstreams: frozenset[str]
-    defaults: frozenset[str]
-    _entries: list[Model | str | None]
+    def __init__(
+        self,
+        ids: tuple[str, ...],
+        aliases: tuple[tuple[str, str], ...],
+        upstreams: frozenset[str],
+        defaults: frozenset[str],
+        entries: list[Model | str | None],
+    ) -> None:
+        self.ids = ids
+        self.aliases = aliases
+        self.upstreams = upstreams
+        self.defaults = defaults
+        self._entries = entries
 
     @classmethod
     def of(cls, models: Iterable[Model]) -> ModelList:
@@ -98,7 +104,7 @@ class ModelList:
         ids = tuple(name for place, name in enumerate(self.ids) if place not in out)
         aliases = tuple(pair for pair in self.aliases if pair[1] != gone.id or gone.id in ids)
         entries = [entry for place, entry in enumerate(self._entries) if place not in out]
-        return evolve(self, ids=ids, aliases=aliases, entries=entries)
+        return ModelList(ids, aliases, self.upstreams, self.defaults, entries)
 
     def has(self, other: Model, place: int) -> bool:
         """Whether the model at this place has the other's key."""

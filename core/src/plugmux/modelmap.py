@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-
-from attrs import frozen
+from typing import NamedTuple
 
 from plugmux.model import Model
 from plugmux.modellist import ModelList
@@ -23,8 +22,7 @@ LIKELY = 50
 """So many names are compared letter by letter with an unknown one."""
 
 
-@frozen
-class Resolved:
+class Resolved(NamedTuple):
     """What a name means: one id, several that it could mean, or neither."""
 
     id: str | None = None

@@ -14,6 +14,8 @@ from collections.abc import Collection
 
 from attrs import frozen
 
+from plugmux.value import Value
+
 __all__ = ["SELECTORS", "UPSTREAMS", "ModelName", "parse_name", "short_name"]
 
 SELECTORS = {"fastest": "throughput", "cheapest": "price", "preferred": None}
@@ -51,8 +53,8 @@ UPSTREAMS = frozenset(
 """Inference providers behind Hugging Face, the gone ones included: a pinned one gets a reason."""
 
 
-@frozen
-class ModelName:
+@frozen(eq=False, repr=False)
+class ModelName(Value):
     """A name as the caller wrote it (`text`), and its parts."""
 
     text: str

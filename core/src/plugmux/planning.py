@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 import anyio
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
 from plugmux.messages import Message
@@ -16,12 +17,13 @@ from plugmux.plugins import KNOWN_DISTRIBUTIONS
 from plugmux.requests import Options, Policy
 from plugmux.routing import Candidate, Dropped, Route, Wish, candidates, task_of
 from plugmux.runtime import Runtime
+from plugmux.value import Value
 
 __all__ = ["Asked", "Plan", "Planner"]
 
 
-@frozen(kw_only=True)
-class Asked:
+@frozen(kw_only=True, eq=False, repr=False)
+class Asked(Value):
     """A request as the caller put it, checked."""
 
     models: tuple[str, ...]
@@ -32,18 +34,17 @@ class Asked:
     token: str | None = field(default=None, repr=False)
 
 
-@frozen(kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     route: Route
     task: Task
 
 
-@define(kw_only=True, eq=False)
 class Planner:
     """Makes the plan of one request."""
 
-    runtime: Runtime
-    asked: Asked
+    def __init__(self, *, runtime: Runtime, asked: Asked) -> None:
+        self.runtime = runtime
+        self.asked = asked
 
     async def plan(self) -> Plan:
         """The route. Raises NoRouteError when nobody can serve the request."""

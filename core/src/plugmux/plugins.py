@@ -16,13 +16,14 @@ from typing import Any
 
 import anyio.to_thread
 import pluggy
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from plugmux.cache import Cache
 from plugmux.errors import PluginError
 from plugmux.hooks import PROJECT, Hooks
 from plugmux.model import Auth, Model
 from plugmux.settings import Instance, Settings
+from plugmux.value import Value
 from plugmux.versions import required_range, satisfies
 
 __all__ = ["Found", "Plugin", "Registry", "find"]
@@ -40,8 +41,8 @@ KNOWN_DISTRIBUTIONS = {
 }
 
 
-@frozen(kw_only=True)
-class Found:
+@frozen(kw_only=True, eq=False, repr=False)
+class Found(Value):
     """An entry point as its metadata tells it. `problem` is why it will not be loaded."""
 
     name: str
@@ -115,13 +116,13 @@ def _described(entry_point: Any, own_version: str) -> Found:
     )
 
 
-@frozen(eq=False)
 class Plugin:
     """A loaded plugin: `hook` calls its implementations, extensions around them."""
 
-    found: Found
-    target: Any = field(repr=False)
-    hook: Any = field(repr=False)
+    def __init__(self, found: Found, target: Any, hook: Any) -> None:
+        self.found = found
+        self.target = target
+        self.hook = hook
 
     @property
     def package(self) -> str:
@@ -150,26 +151,31 @@ class Plugin:
         return bool(getattr(self.target, "credential_per_model", False))
 
 
-@define(kw_only=True)
 class Registry:
     """The plugins of one client: what is there, what is loaded, what was set aside and why."""
 
-    settings: Settings
-    found: dict[str, Found]
-    extensions: dict[str, Found] = field(factory=dict)
-    load_seconds: float = LOAD_SECONDS
-    problems: dict[str, PluginError] = field(factory=dict)
-    _cache: Cache
-    _loaded: dict[str, Plugin] = field(factory=dict)
-    _extension_targets: list[tuple[str, Any]] | None = None
-    _gates: dict[str, threading.Lock] = field(factory=dict)
-    _extension_gate: threading.Lock = field(factory=threading.Lock)
-    _instances: Mapping[str, Instance] = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        plain = {name: Instance(name=name, plugin=name) for name in self.found}
-        named = plain | dict(self.settings.instances)
-        self._instances = {name: one for name, one in named.items() if name not in self.settings.disabled}
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        found: dict[str, Found],
+        extensions: dict[str, Found] | None = None,
+        load_seconds: float = LOAD_SECONDS,
+        cache: Cache,
+    ) -> None:
+        self.settings = settings
+        self.found = found
+        self.extensions = extensions or {}
+        self.load_seconds = load_seconds
+        self.problems: dict[str, PluginError] = {}
+        self._cache = cache
+        self._loaded: dict[str, Plugin] = {}
+        self._extension_targets: list[tuple[str, Any]] | None = None
+        self._gates: dict[str, threading.Lock] = {}
+        self._extension_gate = threading.Lock()
+        plain = {name: Instance(name=name, plugin=name) for name in found}
+        named = plain | dict(settings.instances)
+        self._instances = {name: one for name, one in named.items() if name not in settings.disabled}
 
     def instances(self) -> Mapping[str, Instance]:
         """Every provider by name: installed plugins unconfigured, and the configured instances."""

@@ -12,6 +12,7 @@ from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, not_
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Attachment, Conversation, Message
 from plugmux.model import Model, Task
+from plugmux.value import Value
 
 __all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
 
@@ -40,8 +41,8 @@ def _stops(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return value if value is None else (value,) if isinstance(value, str) else tuple(value)
 
 
-@frozen(kw_only=True)
-class Options:
+@frozen(kw_only=True, eq=False, repr=False)
+class Options(Value):
     """The one vocabulary of request options. None means not given, and is never sent.
 
     Sizes are pixels, durations seconds, `aspect_ratio` is `"16:9"`. `extra_body` is merged into the
@@ -125,8 +126,8 @@ def _names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
     return value if value is None else (value,) if isinstance(value, str) else tuple(value)
 
 
-@frozen(kw_only=True)
-class Policy:
+@frozen(kw_only=True, eq=False, repr=False)
+class Policy(Value):
     """How to choose among candidates, in OpenRouter's words.
 
     Names in `order`, `only` and `ignore` are providers, upstreams, or `provider/upstream`.
@@ -168,8 +169,8 @@ def policy_from(given: Policy | Mapping[str, Any] | None) -> Policy:
         raise InvalidInputError(str(error.args[0])[:200], field="policy") from error
 
 
-@frozen(kw_only=True)
-class Limits:
+@frozen(kw_only=True, eq=False, repr=False)
+class Limits(Value):
     """Time limits of one attempt, in seconds from its start (`idle`: since the last byte). None is none.
 
     `first_sign`     until any byte of the answer
@@ -198,8 +199,8 @@ class Limits:
         return cls(first_sign=60.0, first_content=120.0, idle=60.0, total=total)
 
 
-@frozen(kw_only=True)
-class Request:
+@frozen(kw_only=True, eq=False, repr=False)
+class Request(Value):
     """What a plugin's `create_stream` is to do: one attempt with one model.
 
     `model` is this provider's own entry of the map: send `model.remote_id`. `conversation` is there

@@ -13,14 +13,15 @@ from attrs import evolve, field, frozen
 from plugmux.model import Auth, Capability, Model, Task
 from plugmux.names import SELECTORS, ModelName
 from plugmux.requests import Options, Policy
+from plugmux.value import Value
 
 __all__ = ["Candidate", "Dropped", "Key", "Route", "Standing", "Wish", "candidates", "task_of"]
 
 Key: TypeAlias = tuple[str, str | None, str]
 
 
-@frozen
-class Candidate:
+@frozen(eq=False, repr=False)
+class Candidate(Value):
     """A provider, an upstream and a remote model id that may serve the request; `why` it stands here."""
 
     model: Model
@@ -37,8 +38,8 @@ class Candidate:
         return f"{model.provider}{'/' + model.upstream if model.upstream else ''} ({model.remote_id})"
 
 
-@frozen
-class Dropped:
+@frozen(eq=False, repr=False)
+class Dropped(Value):
     """A candidate that may not serve the request, and why."""
 
     model: Model
@@ -48,8 +49,8 @@ class Dropped:
         return f"{Candidate(self.model)}: {self.reason}"
 
 
-@frozen
-class Route:
+@frozen(eq=False, repr=False)
+class Route(Value):
     """The candidates in order, and the dropped ones."""
 
     name: str
@@ -57,8 +58,8 @@ class Route:
     dropped: tuple[Dropped, ...] = ()
 
 
-@frozen(kw_only=True)
-class Wish:
+@frozen(kw_only=True, eq=False, repr=False)
+class Wish(Value):
     """The facts of a request that decide who may serve it."""
 
     name: ModelName
@@ -69,8 +70,8 @@ class Wish:
     needs_context: int | None = None
 
 
-@frozen(kw_only=True)
-class Standing:
+@frozen(kw_only=True, eq=False, repr=False)
+class Standing(Value):
     """What is known of a candidate's health: `resting` until its next probe, `latency` in seconds."""
 
     resting: bool = False

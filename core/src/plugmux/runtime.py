@@ -13,10 +13,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
-from attrs import define, field
 
 from plugmux.cache import Cache
 from plugmux.catalog import Catalog
@@ -44,8 +43,7 @@ HEALTH_SECONDS = 24 * 3600.0
 HOOK_LIMITS = Limits(first_sign=5.0, idle=5.0, total=10.0)
 
 
-@define(kw_only=True)
-class Clocks:
+class Clocks(NamedTuple):
     """Time and chance, as arguments: every rule can be tested without waiting."""
 
     monotonic: Callable[[], float] = time.monotonic
@@ -54,24 +52,29 @@ class Clocks:
     jitter: Callable[[], float] = random.random
 
 
-@define(kw_only=True, eq=False)
 class Runtime:
     """The parts of one client on one event loop."""
 
-    settings: Settings
-    token: Secret | None = None
-    registry: Registry
-    transport: Transport
-    health: Health
-    clocks: Clocks
-    resources: Resources = field(factory=Resources)
-    blockings: dict[str, Blocking] = field(factory=dict)
-    catalog: Catalog = field(init=False)
-    watchdog: Watchdog = field(init=False)
-    _credentials: dict[tuple[str, str], Credential | None] = field(factory=dict, repr=False)
-    _authenticating: dict[tuple[str, str], anyio.Lock] = field(factory=dict)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        token: Secret | None = None,
+        registry: Registry,
+        transport: Transport,
+        health: Health,
+        clocks: Clocks,
+    ) -> None:
+        self.settings = settings
+        self.token = token
+        self.registry = registry
+        self.transport = transport
+        self.health = health
+        self.clocks = clocks
+        self.resources = Resources()
+        self.blockings: dict[str, Blocking] = {}
+        self._credentials: dict[tuple[str, str], Credential | None] = {}
+        self._authenticating: dict[tuple[str, str], anyio.Lock] = {}
         self.watchdog = Watchdog(self.registry.owner_of, self._demote)
         self.catalog = Catalog(
             registry=self.registry,

@@ -28,6 +28,7 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from plugmux.errors import ConfigurationError
+from plugmux.value import Value
 
 __all__ = ["Instance", "Settings"]
 
@@ -43,8 +44,8 @@ RESERVED = frozenset(
 )
 
 
-@frozen(kw_only=True)
-class Instance:
+@frozen(kw_only=True, eq=False, repr=False)
+class Instance(Value):
     """A named provider: a plugin with settings of its own."""
 
     name: str
@@ -52,8 +53,8 @@ class Instance:
     settings: Mapping[str, Any] = field(factory=dict, repr=False)
 
 
-@frozen(kw_only=True)
-class Settings:
+@frozen(kw_only=True, eq=False, repr=False)
+class Settings(Value):
     """All settings of one client. `load` reads them; tests and tools may build them."""
 
     home: Path

@@ -8,6 +8,7 @@ import anyio
 from attrs import frozen
 
 from plugmux.errors import PlugmuxError
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.runtime import Runtime
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ProviderStatus", "statuses"]
 
 
-@frozen(kw_only=True)
-class ProviderStatus:
+@frozen(kw_only=True, eq=False, repr=False)
+class ProviderStatus(Value):
     """A provider as far as it is known: `verdict` is "ok", what is wrong with it, or None if it was
     never loaded; `models` counts what it lists, `problem` is why its last listing failed."""
 

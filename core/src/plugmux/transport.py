@@ -20,7 +20,7 @@ TransportFactory = Callable[..., Any]
 """`factory(verify=…, proxy=…, limits=…)` makes an httpx transport."""
 
 
-@define(kw_only=True, eq=False)
+@define(kw_only=True, eq=False, repr=False)
 class Outgoing:
     """A request to be sent: what httpx needs to build it, and who may see which secret."""
 

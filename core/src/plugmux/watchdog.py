@@ -16,14 +16,16 @@ from types import FrameType
 
 from attrs import frozen
 
+from plugmux.value import Value
+
 __all__ = ["Blocking", "Watchdog"]
 
 LIMIT = 0.5
 EVERY = 0.25
 
 
-@frozen(kw_only=True)
-class Blocking:
+@frozen(kw_only=True, eq=False, repr=False)
+class Blocking(Value):
     """The loop stood still for `seconds`. `place` is the plugin's innermost line; `stack` ends innermost."""
 
     plugin: str

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen
 
 from plugmux.errors import ConfigurationError, ConnectionFailedError
+from plugmux.value import Value
 
 __all__ = ["HUB", "ROUTER", "Endpoints", "bill_to_headers", "is_of_hugging_face", "is_offline"]
 
@@ -29,8 +30,8 @@ def _without_slash(url: str) -> str:
     return url.strip().rstrip("/")
 
 
-@frozen(kw_only=True)
-class Endpoints:
+@frozen(kw_only=True, eq=False, repr=False)
+class Endpoints(Value):
     """The URLs to use, without a slash at their end."""
 
     hub: str = field(default=HUB, converter=_without_slash)

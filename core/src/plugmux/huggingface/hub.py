@@ -16,6 +16,7 @@ from attrs import field, frozen
 from plugmux.errors import ProviderError
 from plugmux.huggingface.endpoints import Endpoints
 from plugmux.huggingface.failures import error_of
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.http import Http
@@ -36,8 +37,8 @@ FACTS = ("inferenceProviderMapping", "pipeline_tag", "config", "gated", "trendin
 WHO_SECONDS = 3600.0
 
 
-@frozen(kw_only=True)
-class Served:
+@frozen(kw_only=True, eq=False, repr=False)
+class Served(Value):
     """One entry of a model's mapping: who serves it, under which id, for which task.
 
     `status` is `live`, `staging` or `error`. `adapter_weights` is the file of a LoRA (by the official
@@ -68,8 +69,8 @@ class Served:
         }
 
 
-@frozen(kw_only=True)
-class HubModel:
+@frozen(kw_only=True, eq=False, repr=False)
+class HubModel(Value):
     """What the Hub says of a model. `tokenizer` is its `tokenizer_config`, chat template included."""
 
     id: str

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from plugmux.errors import InvalidInputError, MalformedResponseError
 from plugmux.media import Media, MediaKind
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.http import Response
@@ -32,8 +33,8 @@ IMAGE_OPTIONS = frozenset(
 )
 
 
-@frozen(kw_only=True)
-class ImageRequest:
+@frozen(kw_only=True, eq=False, repr=False)
+class ImageRequest(Value):
     """What to post: `path` below the router, the JSON body, and the options that it cannot carry."""
 
     path: str

@@ -18,6 +18,7 @@ from plugmux.credentials import Credential
 from plugmux.errors import InvalidInputError
 from plugmux.huggingface.endpoints import Endpoints
 from plugmux.huggingface.upstreams import ACCOUNT
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.errors import ProviderError
@@ -28,8 +29,8 @@ __all__ = ["ACCOUNT", "Token", "credential_of", "find_token", "token_path"]
 _YES = frozenset({"1", "true", "yes", "on"})
 
 
-@frozen(kw_only=True)
-class Token:
+@frozen(kw_only=True, eq=False, repr=False)
+class Token(Value):
     """A token and where it was found, in words."""
 
     value: str = field(repr=False)

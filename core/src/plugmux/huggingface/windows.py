@@ -8,11 +8,13 @@ from typing import Any
 
 from attrs import frozen
 
+from plugmux.value import Value
+
 __all__ = ["Numbers", "numbers_of"]
 
 
-@frozen(kw_only=True)
-class Numbers:
+@frozen(kw_only=True, eq=False, repr=False)
+class Numbers(Value):
     """Tokens: the window, what the prompt has, what the answer was to have. None is not stated."""
 
     limit: int | None = None

@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import anyio
-from attrs import define
 
 from plugmux.decoding import ContentDecoder
 from plugmux.stopwatch import Stopwatch
@@ -25,17 +24,26 @@ class Decoder(Protocol):
     def flush(self) -> Any: ...
 
 
-@define(kw_only=True, eq=False)
 class Exchange:
     """A response whose headers have come and whose bytes have not."""
 
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    _response: httpx.Response
-    _watch: Stopwatch
-    _pool: Pool
-    _closed: bool = False
+    def __init__(
+        self,
+        *,
+        url: str,
+        status: int,
+        headers: Mapping[str, str],
+        response: httpx.Response,
+        watch: Stopwatch,
+        pool: Pool,
+    ) -> None:
+        self.url = url
+        self.status = status
+        self.headers = headers
+        self._response = response
+        self._watch = watch
+        self._pool = pool
+        self._closed = False
 
     async def iterate(self, decoder: Decoder | None = None) -> AsyncGenerator[Any, None]:
         """The bytes, content encodings undone, or what `decoder` makes of them, where that is anything.

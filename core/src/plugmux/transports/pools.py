@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import anyio
-from attrs import define
 
 from plugmux.credentials import origin_of
 from plugmux.errors import ConfigurationError, ConnectionFailedError
@@ -28,13 +27,13 @@ KEPT_POOLS = 25
 """Pools of httpx's that keep idle connections; further ones are for a rush."""
 
 
-@define(eq=False)
 class Pool:
     """A transport, how many requests it may carry at once, and how many it does."""
 
-    transport: httpx.AsyncBaseTransport
-    room: float
-    busy: int = 0
+    def __init__(self, transport: httpx.AsyncBaseTransport, room: float) -> None:
+        self.transport = transport
+        self.room = room
+        self.busy = 0
 
 
 class Pools:

@@ -15,6 +15,8 @@ from typing import Any
 
 from attrs import frozen
 
+from plugmux.value import Value
+
 __all__ = ["Budget", "LimitExceededError", "Limits", "thread_clock"]
 
 ENTRY = 32  # bytes, about, that one entry of a container takes
@@ -25,8 +27,8 @@ thread_clock: Callable[[], float] = getattr(time, "thread_time", time.monotonic)
 """CPU seconds of this thread: a busy machine takes nothing from an honest program."""
 
 
-@frozen(kw_only=True)
-class Limits:
+@frozen(kw_only=True, eq=False, repr=False)
+class Limits(Value):
     """`seconds` of CPU; characters of one value, of the output and of the source; nesting levels.
 
     What the caller hands in is known to be wanted: each character of it buys `per_input` more, and once more

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from plugmux.errors import ContextLengthError
 from plugmux.messages import Message
+from plugmux.value import Value
 from plugmux_hf_inference._tokens import (
     Count,
     cached_tokenizer,
@@ -32,8 +33,8 @@ MARGIN = 64  # tokens, and two of a hundred: counts are estimates, and templates
 UNSAID_ANSWER = 512  # tokens left for an answer whose length the caller did not say
 
 
-@frozen(kw_only=True)
-class Fitted:
+@frozen(kw_only=True, eq=False, repr=False)
+class Fitted(Value):
     """`dropped` are the messages left out, `tokens` what the rest is counted as."""
 
     messages: tuple[Message, ...]

@@ -15,6 +15,7 @@ from plugmux.errors import MalformedResponseError, ProviderError
 from plugmux.events import Event, FinishReason, Notice
 from plugmux.http import ErrorReader, EventSource, Http, Response, conceal
 from plugmux.statuses import request_id_of
+from plugmux.value import Value
 from plugmux_hf_inference._wire import Sending
 
 __all__ = ["Decoder", "Exchange", "answer"]
@@ -37,8 +38,8 @@ class Decoder(Protocol):
     def whole(self, body: bytes) -> Sequence[Event]: ...
 
 
-@frozen(kw_only=True)
-class Exchange:
+@frozen(kw_only=True, eq=False, repr=False)
+class Exchange(Value):
     """A POST whose answer is events.
 
     `mend` gives the request without what an error refuses, `shorten` one with fewer messages; None if

@@ -13,14 +13,16 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from plugmux.value import Value
+
 __all__ = ["FAMILIES", "Family", "PromptFacts", "Turn", "family_of", "format_plain", "format_turns"]
 
 Turn: TypeAlias = tuple[str, str]
 """Role (`system`, `user` or `assistant`) and text."""
 
 
-@frozen(kw_only=True)
-class PromptFacts:
+@frozen(kw_only=True, eq=False, repr=False)
+class PromptFacts(Value):
     """What is known of a model that decides about its prompt.
 
     `template` is its chat template, or several by name; `special_tokens` maps `bos_token`, `eos_token`
@@ -53,8 +55,8 @@ class PromptFacts:
         return re.search(pattern, self.id, re.I) is not None
 
 
-@frozen(kw_only=True)
-class Shape:
+@frozen(kw_only=True, eq=False, repr=False)
+class Shape(Value):
     """What stands before and after a turn of each role, first of all, and where the answer begins."""
 
     system: tuple[str, str]
@@ -65,8 +67,8 @@ class Shape:
     prepare: Callable[[Sequence[Turn]], Sequence[Turn]] = tuple
 
 
-@frozen(kw_only=True)
-class Family:
+@frozen(kw_only=True, eq=False, repr=False)
+class Family(Value):
     """`applies` says whether a model belongs to it, `shape` gives its format (the date is today's)."""
 
     name: str

@@ -13,6 +13,7 @@ from plugmux.credentials import Credential, origin_of
 from plugmux.errors import AuthenticationError, ConfigurationError, ProviderError
 from plugmux.huggingface import tokens
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
+from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.http import ErrorReader, Response
@@ -24,8 +25,8 @@ INFO_SECONDS = 3600.0
 INFO_LIMIT = 2.0
 
 
-@frozen(kw_only=True)
-class Place:
+@frozen(kw_only=True, eq=False, repr=False)
+class Place(Value):
     """One service: the router, or a server of the user's own (`is_own`).
 
     `api` is the URL that ends in `/v1` or its like, `root` what TGI's routes are appended to.

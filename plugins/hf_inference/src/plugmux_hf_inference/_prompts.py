@@ -18,6 +18,7 @@ from attrs import frozen
 
 from plugmux.errors import InvalidRequestError
 from plugmux.messages import Message
+from plugmux.value import Value
 from plugmux_hf_inference._budget import Limits, thread_clock
 from plugmux_hf_inference._families import PromptFacts, Turn, family_of, format_plain, format_turns
 from plugmux_hf_inference._repairs import (
@@ -41,8 +42,8 @@ from plugmux_hf_inference._templates import (
 __all__ = ["Prompt", "PromptFacts", "build_prompt", "format_prompt"]
 
 
-@frozen(kw_only=True)
-class Prompt:
+@frozen(kw_only=True, eq=False, repr=False)
+class Prompt(Value):
     """`source` says what made it: `template`, `family qwen`, `plain`; `repairs` what had to be changed."""
 
     text: str

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from plugmux.errors import InvalidRequestError, PluginError
 from plugmux.messages import Message
+from plugmux.value import Value
 from plugmux_hf_inference._budget import Budget, LimitExceededError, Limits
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class TemplateLimitError(TemplateRenderError):
     """The template would run too long, print too much or nest too deep."""
 
 
-@frozen(kw_only=True)
-class Rendering:
+@frozen(kw_only=True, eq=False, repr=False)
+class Rendering(Value):
     """`generation_spans` are (start, end) in `text` of what the template marks as said by the model."""
 
     text: str

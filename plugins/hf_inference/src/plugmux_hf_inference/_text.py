@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from plugmux.events import Notice
+from plugmux.value import Value
 from plugmux_hf_inference import _textgen, _wire
 from plugmux_hf_inference._completions import completion_sending
 from plugmux_hf_inference._exchange import Decoder, Exchange
@@ -67,8 +68,8 @@ def _maker(prompt: Prompt) -> str:
     return f"{prompt.source}{repairs}"
 
 
-@frozen(kw_only=True)
-class TextRoute:
+@frozen(kw_only=True, eq=False, repr=False)
+class TextRoute(Value):
     """Where a flat prompt goes, and why there. `is_tgi`: in TGI's shape, else in OpenAI's."""
 
     url: str

@@ -12,6 +12,7 @@ from plugmux.events import Notice
 from plugmux.messages import Message
 from plugmux.model import Capability
 from plugmux.requests import Request
+from plugmux.value import Value
 from plugmux_hf_inference._static import CHAT_OPTIONS
 
 __all__ = [
@@ -25,8 +26,8 @@ __all__ = [
 ]
 
 
-@frozen(kw_only=True)
-class Sending:
+@frozen(kw_only=True, eq=False, repr=False)
+class Sending(Value):
     """A JSON body to post, and what must be said about it."""
 
     body: dict[str, Any]
