@@ -246,9 +246,11 @@ def _bench_environment(session: nox.Session) -> dict[str, str]:
     inference = _requirement(plugin, wheels, extras=[])
     lean = [_requirement(core, wheels, extras=[]), inference]
     fast = [_requirement(core, wheels, extras=["fast"]), inference]
+    cli = [_requirement(core, wheels, extras=["cli"]), inference]
     found = {
         "PLUGMUX_BENCH_LEAN": str(_side_environment(session, "lean", *lean, fresh=True)),
         "PLUGMUX_BENCH_FAST": str(_side_environment(session, "fast", *fast, fresh=True)),
+        "PLUGMUX_BENCH_CLI": str(_side_environment(session, "cli", *cli, fresh=True)),
     }
     for name, peer in BENCH.items():
         try:

@@ -12,7 +12,6 @@ from typing import Any
 
 import anyio
 import attrs
-from attrs import define, field
 
 from plugmux.cache import Cache
 from plugmux.errors import PluginError, PlugmuxError
@@ -37,16 +36,25 @@ Ask = Callable[[str, str | None], Awaitable[Sequence[Model]]]
 """(provider, wanted name or None) → what its `get_models` says. Raises a PlugmuxError."""
 
 
-@define(kw_only=True, eq=False, repr=False)
 class Listing:
     """What one provider serves, and how old that knowledge is (`seen_at`, seconds since the epoch)."""
 
-    provider: str
-    models: ModelList = field(factory=lambda: ModelList.of(()))
-    source: str = "none"
-    seen_at: float = 0.0
-    fresh_until: float = 0.0
-    problem: str | None = None
+    def __init__(
+        self,
+        *,
+        provider: str,
+        models: ModelList | None = None,
+        source: str = "none",
+        seen_at: float = 0.0,
+        fresh_until: float = 0.0,
+        problem: str | None = None,
+    ) -> None:
+        self.provider = provider
+        self.models = models or ModelList.of(())
+        self.source = source
+        self.seen_at = seen_at
+        self.fresh_until = fresh_until
+        self.problem = problem
 
 
 class Catalog:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
@@ -94,7 +94,7 @@ class AsyncStream:
             asked = await call.ready()
             plan = await Planner(runtime=runtime, asked=asked).plan()
             job = Job(
-                id=f"{random.getrandbits(128):032x}",
+                id=os.urandom(16).hex(),
                 route=plan.route,
                 task=plan.task,
                 messages=asked.messages,

@@ -9,6 +9,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from plugmux.value import Shown
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -63,8 +65,8 @@ class Spool:
             target.write(chunk)
 
 
-@frozen(kw_only=True, eq=False)
-class Media:
+@frozen(kw_only=True, eq=False, repr=False)
+class Media(Shown):
     """A finished picture, film or sound.
 
     `mime_type` follows the content, not the label it came with. `url` is where the service keeps it,

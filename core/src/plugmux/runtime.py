@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -43,13 +42,19 @@ HEALTH_SECONDS = 24 * 3600.0
 HOOK_LIMITS = Limits(first_sign=5.0, idle=5.0, total=10.0)
 
 
+def _chance() -> float:
+    import random
+
+    return random.random()
+
+
 class Clocks(NamedTuple):
     """Time and chance, as arguments: every rule can be tested without waiting."""
 
     monotonic: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
-    jitter: Callable[[], float] = random.random
+    jitter: Callable[[], float] = _chance
 
 
 class Runtime:

@@ -24,6 +24,7 @@ from plugmux.requests import Limits
 from plugmux.settings import Settings
 from plugmux.stopwatch import Stopwatch
 from plugmux.transport import Transport
+from plugmux.value import Shown
 
 __all__ = ["Resources", "Session"]
 
@@ -59,8 +60,8 @@ class Resources:
                     continue
 
 
-@define(kw_only=True, eq=False)
-class Session:
+@define(kw_only=True, eq=False, repr=False)
+class Session(Shown):
     """What one call of a hook may use.
 
     `provider`    the instance's name, `settings` its settings (environment over config file)

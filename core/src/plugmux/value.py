@@ -1,7 +1,8 @@
-"""What all frozen values share: equality, hash and text.
+"""What all values share: equality, hash and text.
 
-attrs would compile these three anew for each class, at every start: for some fifty classes nearly a third of what
-plugmux itself takes to its first request. Here they are written once, and read the fields as attrs would.
+attrs would compile these three anew for each class, at every start: for some fifty classes nearly a third
+of what plugmux itself takes to its first request. Here they are written once, and read the fields as attrs
+would.
 """
 
 from __future__ import annotations
@@ -11,13 +12,25 @@ from typing import Any
 
 from attrs import fields
 
-__all__ = ["Value"]
+__all__ = ["Shown", "Value"]
 
 
-class Value:
+class Shown:
+    """The base of `@define(repr=False)` classes: the text tells the fields, but those with `repr=False`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        kind: type = self.__class__
+        names = _shown(kind)
+        shown = ", ".join(f"{name}={value!r}" for name, value in zip(names, _read(self, names), strict=True))
+        return f"{kind.__qualname__}({shown})"
+
+
+class Value(Shown):
     """The base of `@frozen(eq=False, repr=False)` classes; equal are two of one class with equal fields.
 
-    `field(eq=False)`, `field(hash=False)` and `field(repr=False)` leave a field out, as they do in attrs.
+    `field(eq=False)` and `field(hash=False)` leave a field out, as they do in attrs.
     """
 
     __slots__ = ()
@@ -30,12 +43,6 @@ class Value:
     def __hash__(self) -> int:
         kind: type = self.__class__
         return hash((kind, _read(self, _hashed(kind))))
-
-    def __repr__(self) -> str:
-        kind: type = self.__class__
-        names = _shown(kind)
-        shown = ", ".join(f"{name}={value!r}" for name, value in zip(names, _read(self, names), strict=True))
-        return f"{kind.__qualname__}({shown})"
 
 
 def _read(value: object, names: tuple[str, ...]) -> tuple[Any, ...]:

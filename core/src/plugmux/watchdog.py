@@ -13,10 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from attrs import frozen
-
-from plugmux.value import Value
+from typing import NamedTuple
 
 __all__ = ["Blocking", "Watchdog"]
 
@@ -24,8 +21,7 @@ LIMIT = 0.5
 EVERY = 0.25
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Blocking(Value):
+class Blocking(NamedTuple):
     """The loop stood still for `seconds`. `place` is the plugin's innermost line; `stack` ends innermost."""
 
     plugin: str
