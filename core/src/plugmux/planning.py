@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import anyio
-from attrs import field, frozen
 
 from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
 from plugmux.messages import Message
@@ -17,21 +16,29 @@ from plugmux.plugins import KNOWN_DISTRIBUTIONS
 from plugmux.requests import Options, Policy
 from plugmux.routing import Candidate, Dropped, Route, Wish, candidates, task_of
 from plugmux.runtime import Runtime
-from plugmux.value import Value
 
 __all__ = ["Asked", "Plan", "Planner"]
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Asked(Value):
+class Asked:
     """A request as the caller put it, checked."""
 
-    models: tuple[str, ...]
-    messages: tuple[Message, ...] = ()
-    options: Options = field(factory=Options)
-    policy: Policy = field(factory=Policy)
-    task: Task | None = None
-    token: str | None = field(default=None, repr=False)
+    def __init__(
+        self,
+        *,
+        models: tuple[str, ...],
+        messages: tuple[Message, ...] = (),
+        options: Options | None = None,
+        policy: Policy | None = None,
+        task: Task | None = None,
+        token: str | None = None,
+    ) -> None:
+        self.models = models
+        self.messages = messages
+        self.options = options or Options()
+        self.policy = policy or Policy()
+        self.task = task
+        self.token = token
 
 
 class Plan(NamedTuple):

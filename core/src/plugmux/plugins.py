@@ -12,18 +12,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio.to_thread
 import pluggy
-from attrs import field, frozen
 
 from plugmux.cache import Cache
 from plugmux.errors import PluginError
 from plugmux.hooks import PROJECT, Hooks
 from plugmux.model import Auth, Model
 from plugmux.settings import Instance, Settings
-from plugmux.value import Value
 from plugmux.versions import required_range, satisfies
 
 __all__ = ["Found", "Plugin", "Registry", "find"]
@@ -41,15 +39,14 @@ KNOWN_DISTRIBUTIONS = {
 }
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Found(Value):
+class Found(NamedTuple):
     """An entry point as its metadata tells it. `problem` is why it will not be loaded."""
 
     name: str
     target: str
     distribution: str
     version: str
-    entry_point: Any = field(repr=False, eq=False)
+    entry_point: Any
     problem: str | None = None
     remedy: str = ""
 

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from plugmux.model import Auth, Capability, Model, Task
 from plugmux.names import SELECTORS, ModelName
@@ -58,20 +58,18 @@ class Route(Value):
     dropped: tuple[Dropped, ...] = ()
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Wish(Value):
+class Wish(NamedTuple):
     """The facts of a request that decide who may serve it."""
 
     name: ModelName
     task: Task
-    policy: Policy = field(factory=Policy)
-    options: Options = field(factory=Options)
+    policy: Policy = Policy()
+    options: Options = Options()
     has_images: bool = False
     needs_context: int | None = None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class Standing(Value):
+class Standing(NamedTuple):
     """What is known of a candidate's health: `resting` until its next probe, `latency` in seconds."""
 
     resting: bool = False

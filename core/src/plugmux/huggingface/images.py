@@ -6,13 +6,12 @@ shape and answers with base64 in JSON (both recorded).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from attrs import field, frozen
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from plugmux.errors import InvalidInputError, MalformedResponseError
 from plugmux.media import Media, MediaKind
-from plugmux.value import Value
 
 if TYPE_CHECKING:
     from plugmux.http import Response
@@ -33,13 +32,12 @@ IMAGE_OPTIONS = frozenset(
 )
 
 
-@frozen(kw_only=True, eq=False, repr=False)
-class ImageRequest(Value):
+class ImageRequest(NamedTuple):
     """What to post: `path` below the router, the JSON body, and the options that it cannot carry."""
 
     path: str
     body: dict[str, Any]
-    headers: dict[str, str] = field(factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     ignored: tuple[str, ...] = ()
 
 
