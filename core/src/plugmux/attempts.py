@@ -59,8 +59,11 @@ async def events_of(opened: AbstractAsyncContextManager[Run]) -> AsyncGenerator[
                 async with run.attempt(turn) as (stream, session):
                     watch = session.watch
                     async for event in stream:
-                        if type(event) is not Text or not watch.content_seen:  # most are one Text more
-                            run.admit(event, turn, session)
+                        if type(event) is Text and watch.content_seen:  # as most are: one Text more
+                            run.fold.texts.append(event.text)
+                            yield event
+                            continue
+                        run.admit(event, turn, session)
                         run.fold.add(event)
                         yield event
                         if run.serving is not None:

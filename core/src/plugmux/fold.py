@@ -49,9 +49,6 @@ class Fold:
 
     def add(self, event: Event) -> None:
         """Take one event in."""
-        if type(event) is Text:  # nearly every event
-            self.texts.append(event.text)
-            return
         adder = _ADDERS.get(type(event))
         if adder is not None:
             adder(self, event)
@@ -127,6 +124,10 @@ def _joined(pieces: list[ToolCall]) -> ToolCall:
     )
 
 
+def _keep_text(fold: Fold, event: Text) -> None:
+    fold.texts.append(event.text)
+
+
 def _keep_usage(fold: Fold, event: Usage) -> None:
     fold.usage = event
 
@@ -156,6 +157,7 @@ def _keep_notice(fold: Fold, event: Notice) -> None:
 
 
 _ADDERS: dict[type, Callable[[Fold, Any], None]] = {
+    Text: _keep_text,
     Reasoning: Fold._reasoning,
     ToolCall: Fold._tool_call,
     Media: _keep_media,

@@ -111,8 +111,14 @@ def _unsaid(notices: Iterable[Notice], said: set[Notice]) -> list[Notice]:
     return new
 
 
-def _decoded(batch: Iterable[ServerSentEvent], decoder: Decoder) -> Iterator[Event]:
+def _decoded(batch: Sequence[ServerSentEvent], decoder: Decoder) -> Iterable[Event]:
     """The events of a batch; nothing counts after the service's word that it is done."""
+    if len(batch) == 1 and not decoder.done:  # nearly every batch, and a generator costs
+        return decoder.feed(batch[0].data)
+    return _one_by_one(batch, decoder)
+
+
+def _one_by_one(batch: Iterable[ServerSentEvent], decoder: Decoder) -> Iterator[Event]:
     for sent in batch:
         if decoder.done:
             return
