@@ -12,7 +12,7 @@ PLUGMUX = Contender(
     name="plugmux",
     program="plugmux_async",
     environment="PLUGMUX_BENCH_LEAN",
-    variables={"PLUGMUX_TRANSPORT": "httpx"},
+    variables={"PLUGMUX_TRANSPORT": "httpcore"},
 )
 FAST = Contender(
     name="plugmux[fast]",
@@ -24,7 +24,7 @@ SYNC = Contender(
     name="plugmux sync",
     program="plugmux_sync",
     environment="PLUGMUX_BENCH_LEAN",
-    variables={"PLUGMUX_TRANSPORT": "httpx"},
+    variables={"PLUGMUX_TRANSPORT": "httpcore"},
 )
 PEERS = (
     Contender(name="openai", program="openai_client", environment="PLUGMUX_BENCH_OPENAI"),

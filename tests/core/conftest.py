@@ -14,7 +14,7 @@ from plugmux.requests import Limits
 from plugmux.stopwatch import Stopwatch
 from plugmux.transport import Transport
 
-KINDS = ["httpx", "fast"] if find_spec("httptools") else ["httpx"]
+KINDS = ["httpx", "httpcore", *(["fast"] if find_spec("httptools") else [])]
 Connect = Callable[..., AbstractAsyncContextManager[Http]]
 
 

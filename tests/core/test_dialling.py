@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 
-dialling = pytest.importorskip("plugmux.transports.dialling")
+from plugmux.transports import dialling
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from plugmux.requests import Limits
 from plugmux.stopwatch import Stopwatch
 from plugmux.testing import FaultServer, replies
 from plugmux.transport import Outgoing, Transport
+from plugmux.transports.httpcore_pool import HttpcoreTransport
 
 Limited = Callable[..., Http]
 HI = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
@@ -208,8 +209,16 @@ async def test_unset_is_the_fast_one_where_it_is_installed() -> None:
     assert isinstance(await pool_of(Transport()), fast.FastTransport)
 
 
-async def test_httpx_can_be_asked_for() -> None:
+async def test_unset_is_httpcore_s_where_the_fast_one_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("plugmux.transports.pools.find_spec", lambda name: None)
+    assert isinstance(await pool_of(Transport()), HttpcoreTransport)
+
+
+async def test_the_others_can_be_asked_for() -> None:
     assert type(await pool_of(Transport(kind="httpx"))).__module__.startswith("httpx")
+    assert isinstance(await pool_of(Transport(kind="httpcore")), HttpcoreTransport)
 
 
 async def test_what_goes_through_a_proxy_is_httpx_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,8 +234,9 @@ async def pool_of(transport: Transport) -> object:
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
-async def test_on_trio_unset_is_httpx_and_fast_is_an_error(anyio_backend: str) -> None:
-    assert type(await pool_of(Transport())).__module__.startswith("httpx")
+async def test_on_trio_all_is_httpx_and_fast_is_an_error(anyio_backend: str) -> None:
+    for kind in (None, "httpcore", "httpx"):
+        assert type(await pool_of(Transport(kind=kind))).__module__.startswith("httpx")
     with pytest.raises(ConfigurationError, match="fast"):
         await pool_of(Transport(kind="fast"))
 

@@ -63,7 +63,7 @@ class Settings(Value):
     environ: Mapping[str, str] = field(factory=dict, repr=False)
     default_model: str | None = None
     transport: str | None = None
-    """`httpx` or `fast`; None is the fast one where it can be had."""
+    """`httpx`, `httpcore` or `fast`; None is the fastest that can be had."""
     disabled: frozenset[str] = frozenset()
     instances: Mapping[str, Instance] = field(factory=dict)
     aliases: Mapping[str, str] = field(factory=dict)
@@ -168,8 +168,8 @@ def _transport(environ: Mapping[str, str], file: Mapping[str, Any], problems: li
 
 
 def _transport_fault(name: object) -> str | None:
-    if name not in ("httpx", "fast"):
-        return f"{name!r} is neither 'httpx' nor 'fast'"
+    if name not in ("httpx", "httpcore", "fast"):
+        return f"{name!r} is none of 'httpx', 'httpcore' and 'fast'"
     if name == "fast":
         from importlib.util import find_spec
 

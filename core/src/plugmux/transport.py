@@ -38,7 +38,7 @@ class Outgoing:
 class Transport:
     """Sends requests over connections that it keeps. Bound to the event loop of its first use.
 
-    `kind` is "httpx", "fast", or None for the fast one where it can be had; `factory` replaces both.
+    `kind` is "httpx", "httpcore", "fast", or None for the fastest that can be had; `factory` replaces all.
     """
 
     def __init__(

@@ -8,49 +8,42 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import Any, Protocol, TypeVar, cast
 
-from plugmux.transports.http1 import Connection
-
-__all__ = ["Place", "dial"]
+__all__ = ["dial"]
 
 STAGGER_SECONDS = 0.25
 
 
-class Place(NamedTuple):
-    """Where a connection goes. `certified` is the name that its certificate must carry; None is plain TCP."""
-
-    host: str
-    port: int
-    certified: str | None
+class _Abortable(Protocol):
+    def abort(self) -> object: ...
 
 
-async def dial(place: Place, verify: ssl.SSLContext, buffer: memoryview) -> Connection:
-    """Connect; `buffer` is the connection's. Raises OSError, gaierror and SSLError included."""
+Connection = TypeVar("Connection", bound=_Abortable)
+
+
+async def dial(host: str, port: int, make: Callable[[], Connection], **options: Any) -> Connection:
+    """Connect what `make` makes, an asyncio protocol with an `abort`. `options` are `create_connection`'s.
+
+    Raises OSError, gaierror and SSLError included.
+    """
 
     async def reach(address: str) -> Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(
-            partial(Connection, buffer),
-            address,
-            place.port,
-            ssl=verify if place.certified else None,
-            server_hostname=place.certified,
-        )
-        return connection
+        loop = asyncio.get_running_loop()
+        _, protocol = await loop.create_connection(cast("Callable[[], Any]", make), address, port, **options)
+        return cast("Connection", protocol)
 
-    addresses = await _addresses_of(place)
+    addresses = await _addresses_of(host, port)
     return await (reach(addresses[0]) if len(addresses) == 1 else _first(reach, addresses))
 
 
-async def _addresses_of(place: Place) -> list[str]:
+async def _addresses_of(host: str, port: int) -> list[str]:
     """The host's addresses, best first."""
-    if _is_address(place.host):
-        return [place.host]
-    found = await asyncio.get_running_loop().getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
+    if _is_address(host):
+        return [host]
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return _by_turns((family, str(address[0])) for family, *_, address in found)
 
 

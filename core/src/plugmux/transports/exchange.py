@@ -80,7 +80,7 @@ class Exchange:
         if self._closed:
             return
         self._closed = True
-        self._pool.busy -= 1
+        self._pool.give_back()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await self._response.aclose()
 

@@ -14,8 +14,9 @@ import ssl
 import time
 from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
-from plugmux.transports.dialling import Place, dial
+from plugmux.transports.dialling import dial
 from plugmux.transports.http1 import Connection
 from plugmux.transports.lean_httpx import httpx
 
@@ -23,10 +24,17 @@ __all__ = ["FastTransport"]
 
 MOST_IDLE = 1000
 """More than httpx may keep: to find one costs the same however many there are, and none stays for long."""
-BUFFER_BYTES = 64 * 1024
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"(?:[^\x00-\x20\x7f](?:[^\x00-\x08\x0a-\x1f\x7f]*[^\x00-\x20\x7f])?)?")
 _TARGET = re.compile(rb"[\x21-\x7e]+")
+
+
+class Place(NamedTuple):
+    """Where a connection goes. `certified` is the name that its certificate must carry; None is plain TCP."""
+
+    host: str
+    port: int
+    certified: str | None
 
 
 class FastTransport(httpx.AsyncBaseTransport):
@@ -36,11 +44,14 @@ class FastTransport(httpx.AsyncBaseTransport):
     twice. A body that was read to its end gives its connection back; any other end closes it.
     """
 
-    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits) -> None:
+    room = float("inf")
+    """Requests at once that one of it may carry."""
+
+    def __init__(self, *, verify: ssl.SSLContext, limits: httpx.Limits, buffer: memoryview) -> None:
         self._verify = verify
         self._verify.set_alpn_protocols(["http/1.1"])
         self._idle_seconds = limits.keepalive_expiry or 5.0
-        self._buffer = memoryview(bytearray(BUFFER_BYTES))
+        self._buffer = buffer
         self._idle: dict[Place, list[Connection]] = {}
         self._sweeping: asyncio.TimerHandle | None = None
         self._busy: set[Connection] = set()
@@ -84,7 +95,11 @@ class FastTransport(httpx.AsyncBaseTransport):
     async def _connect(self, place: Place, seconds: float | None) -> Connection:
         try:
             async with asyncio.timeout(seconds):
-                return await dial(place, self._verify, self._buffer)
+                make = partial(Connection, self._buffer)
+                if place.certified is None:
+                    return await dial(place.host, place.port, make)
+                tls = {"ssl": self._verify, "server_hostname": place.certified}
+                return await dial(place.host, place.port, make, **tls)
         except TimeoutError as error:
             raise httpx.ConnectTimeout(f"no connection within {seconds:g} s") from error
         except OSError as error:

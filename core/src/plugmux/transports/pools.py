@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 import urllib.request
 from functools import partial
 from importlib.util import find_spec
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["CLOSE_SECONDS", "Pool", "Pools", "make_transport"]
 
 CLOSE_SECONDS = 5.0
+BUFFER_BYTES = 64 * 1024
 CROWD = 4
-"""Requests at once that one pool of httpx's gets."""
-KEPT_POOLS = 25
-"""Pools of httpx's that keep idle connections; further ones are for a rush."""
+"""Requests at once that one pool of httpcore's gets."""
+IDLE_SECONDS = 5.0
+"""After this time without a request a further pool may be closed."""
 
 
 class Pool:
@@ -34,33 +36,42 @@ class Pool:
         self.transport = transport
         self.room = room
         self.busy = 0
+        self.idle_since = time.monotonic()
+
+    def give_back(self) -> None:
+        """One request fewer."""
+        self.busy -= 1
+        self.idle_since = time.monotonic()
 
 
 class Pools:
     """The pools of one event loop, opened when wanted.
 
-    httpx's own compares all its connections with each other for every request, and polls the idle ones: with
-    100 at once that is a third of what a short answer costs. So requests are spread over many small ones.
+    httpcore's compares all its connections with each other for every request, and polls the idle ones: with
+    100 at once that is a third of what a short answer costs. So requests are spread over many small ones, the
+    first before the next, and the last is closed when it has had nothing to do for a while.
     """
 
     def __init__(self, kind: str | None, factory: TransportFactory | None) -> None:
-        self._factory = factory or partial(make_transport, kind)
+        self._factory = factory or partial(make_transport, kind, buffer=bytearray(BUFFER_BYTES))
         self._pools: dict[tuple[str, str | None], list[Pool]] = {}
         self._verify: dict[str, ssl.SSLContext] = {}
         self._opening = anyio.Lock()
         self._proxies = urllib.request.getproxies()
 
     async def take(self, url: str) -> Pool:
-        """The first pool with room for a request to `url`; it is the taker's to count it out again.
+        """The first pool with room for a request to `url`; it is the taker's to give it back.
 
         Raises ConnectionFailedError for a bad address, ConfigurationError.
         """
         scheme, proxy = self._way_to(url)
         pools = self._pools.setdefault((scheme, proxy), [])
+        if len(pools) > 1:
+            await _close_stale(pools)
         pool = _with_room(pools)
         if pool is None:
             async with self._opening:
-                pool = _with_room(pools) or await self._open(scheme, proxy, kept=len(pools) < KEPT_POOLS)
+                pool = _with_room(pools) or await self._open(scheme, proxy)
                 if pool not in pools:
                     pools.append(pool)
         pool.busy += 1
@@ -77,8 +88,8 @@ class Pools:
             proxy = None
         return parts.scheme, proxy
 
-    async def _open(self, scheme: str, proxy: str | None, *, kept: bool) -> Pool:
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CROWD if kept else 0)
+    async def _open(self, scheme: str, proxy: str | None) -> Pool:
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=CROWD)
         try:
             verify = await self._verification(scheme)
             transport = self._factory(verify=verify, proxy=proxy, limits=limits)
@@ -86,7 +97,7 @@ class Pools:
             raise ConfigurationError(f"SSL_CERT_FILE or SSL_CERT_DIR cannot be used: {error}") from error
         except (ImportError, ValueError) as error:
             raise ConfigurationError(f"the proxy for {scheme} cannot be used: {error}") from error
-        return Pool(transport, CROWD if isinstance(transport, httpx.AsyncHTTPTransport) else float("inf"))
+        return Pool(transport, getattr(transport, "room", CROWD))
 
     async def _verification(self, scheme: str) -> ssl.SSLContext:
         if scheme not in self._verify:
@@ -108,24 +119,48 @@ def _with_room(pools: list[Pool]) -> Pool | None:
     return next((pool for pool in pools if pool.busy < pool.room), None)
 
 
-def make_transport(
-    kind: str | None, *, verify: ssl.SSLContext, proxy: str | None, limits: httpx.Limits
-) -> httpx.AsyncBaseTransport:
-    """The transport of this kind: "httpx", "fast", or None for the fast one where it can be had, on asyncio.
+async def _close_stale(pools: list[Pool]) -> None:
+    """Close the last pool if a rush has left it idle. One at a time: a request waits for it."""
+    last = pools[-1]
+    if not last.busy and last.idle_since < time.monotonic() - IDLE_SECONDS:
+        pools.remove(last)
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            await last.transport.aclose()
 
-    What goes through a proxy is httpx's. Raises ConfigurationError for "fast" where it cannot be had.
+
+def make_transport(
+    kind: str | None,
+    *,
+    verify: ssl.SSLContext,
+    proxy: str | None,
+    limits: httpx.Limits,
+    buffer: bytearray | None = None,
+) -> httpx.AsyncBaseTransport:
+    """The transport of this kind; None is the first of "fast", "httpcore" and "httpx" that can be had.
+
+    What goes through a proxy is always httpx's, and on trio there is nothing else. `buffer` is where all
+    sockets of an event loop put what comes. Raises ConfigurationError for "fast" where it cannot be had.
     """
-    if kind != "httpx" and proxy is None and _can_be_fast(asked=kind == "fast"):
+    view = memoryview(buffer or bytearray(BUFFER_BYTES))
+    if kind in (None, "fast") and proxy is None and _can_be_fast(asked=kind == "fast"):
         from plugmux.transports.fast import FastTransport
 
-        return FastTransport(verify=verify, limits=limits)
+        return FastTransport(verify=verify, limits=limits, buffer=view)
+    if kind != "httpx" and proxy is None and _on_asyncio():
+        from plugmux.transports.httpcore_pool import HttpcoreTransport
+
+        return HttpcoreTransport(verify=verify, limits=limits, buffer=view)
     return httpx.AsyncHTTPTransport(verify=verify, proxy=proxy, limits=limits)
+
+
+def _on_asyncio() -> bool:
+    return anyio.get_cancelled_exc_class().__module__.startswith("asyncio")
 
 
 def _can_be_fast(*, asked: bool) -> bool:
     if find_spec("httptools") is None:
         reason = "is not installed: pip install 'plugmux[fast]'"
-    elif not anyio.get_cancelled_exc_class().__module__.startswith("asyncio"):
+    elif not _on_asyncio():
         reason = "runs on asyncio only; leave it unset to have httpx on trio"
     else:
         return True

@@ -59,7 +59,7 @@ class Sender:
         try:
             response = await pool.transport.handle_async_request(request)
         except BaseException as error:
-            pool.busy -= 1
+            pool.give_back()
             if isinstance(error, (httpx.HTTPError, httpx.StreamError, OSError, ValueError)):
                 raise send_error(error, watch) from error
             raise
