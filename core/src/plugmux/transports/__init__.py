@@ -1,5 +1,7 @@
-"""HTTP below `plugmux.transport`: httpx's transports and not its client, and a faster one of our own.
+"""HTTP below `plugmux.transport`: httpx's requests, answers and errors, and not its client.
 
-sending -> pools -> httpx, or fast -> dialling, http1
-   └─> exchange -> failures
+    sending -> pools -> httpx           proxies, and everything on trio
+       |         |----> httpcore_pool -> sockets -> dialling     asyncio
+       |         '----> fast ----------> http1, dialling         asyncio with plugmux[fast]
+       '-> exchange -> failures
 """
