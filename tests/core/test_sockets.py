@@ -246,6 +246,13 @@ async def test_who_speaks_no_tls_is_a_failed_connection(serve: Serve) -> None:
             await stream.start_tls(ssl.create_default_context(), "service.example", timeout=5)
 
 
+async def test_there_is_no_handshake_with_who_has_gone() -> None:
+    async with connected(hang_up) as stream:
+        await everything(stream)
+        with pytest.raises(httpcore.ConnectError):
+            await stream.start_tls(ssl.create_default_context(), "service.example")
+
+
 async def test_a_refused_connection_says_so_in_its_cause() -> None:
     async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]

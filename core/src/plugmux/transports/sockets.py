@@ -110,6 +110,8 @@ class SocketStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> SocketStream:
         """The same stream, encrypted. Raises ConnectTimeout, ConnectError."""
+        if self._ended:
+            raise httpcore.ConnectError("the connection ended before the handshake")
         plain = cast("asyncio.Transport", self._transport)
         try:
             with _connecting(timeout):
@@ -227,6 +229,7 @@ def _connecting(seconds: float | None) -> Iterator[None]:
     try:
         yield
     except TimeoutError as error:
-        raise httpcore.ConnectTimeout(f"no connection within {seconds:g} s") from error
+        within = "" if seconds is None else f" within {seconds:g} s"  # the system has a limit of its own
+        raise httpcore.ConnectTimeout(f"no connection{within}") from error
     except OSError as error:
         raise httpcore.ConnectError(str(error)) from error
