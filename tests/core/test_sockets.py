@@ -13,7 +13,8 @@ import anyio
 import httpcore
 import pytest
 
-from plugmux.transports.sockets import HIGH_WATER, Network, SocketStream
+from plugmux.transports.network import Network, SocketStream
+from plugmux.transports.sockets import HIGH_WATER
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

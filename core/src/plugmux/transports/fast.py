@@ -87,7 +87,7 @@ class FastTransport(httpx.AsyncBaseTransport):
         kept = self._idle.get(place, [])
         while kept:
             connection = kept.pop()
-            if connection.is_fresh():
+            if not connection.has_news():
                 return connection
             connection.abort()
         return None

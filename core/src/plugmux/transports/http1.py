@@ -2,45 +2,34 @@
 
     idle ── send ──> waiting for the head ── read_head ──> body ── read, until b"" ──> idle, or closed
 
-Errors are httpx's, so that whoever translates those need not know which transport is below. Every wait ends
-at a time: a timer looks now and then at the moment the present wait has to end, in place of one timer a wait.
+Errors are httpx's, so that whoever translates those need not know which transport is below.
 """
 
 from __future__ import annotations
 
 import asyncio
-import select
 import time
 from typing import cast
 
 import httptools
 
 from plugmux.transports.lean_httpx import httpx
+from plugmux.transports.sockets import WRITE_PIECE, Socket
 
 __all__ = ["Connection"]
 
 MAX_HEAD = 100 * 1024
 """Bytes that may come without any of a body among them: headers, trailers, chunk extensions."""
-HIGH_WATER = 256 * 1024
-"""Bytes of a body kept for a reader who does not come; then the socket is left alone."""
-WRITE_PIECE = 64 * 1024
 
 
-class Connection(asyncio.BufferedProtocol):
-    """Carries one request after the other. Used by one task at a time.
-
-    What comes is put into `buffer` and read at once, so that all connections of a loop may share one. (Into
-    a buffer of its own making asyncio puts 256 KiB, which for a token costs ten times the reading.)
-    """
+class Connection(Socket):
+    """Carries one request after the other. What comes is read at once, whoever waits for it."""
 
     def __init__(self, buffer: memoryview) -> None:
-        self._buffer = buffer
-        self.loop = asyncio.get_running_loop()
+        super().__init__(buffer)
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
-        self.closed = False
         self.idle_since = 0.0
-        self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._bodiless = False
         self._pieces: list[bytes] = []
@@ -49,13 +38,7 @@ class Connection(asyncio.BufferedProtocol):
         self._headed = False
         self._complete = True
         self._keep_alive = True
-        self._write_paused = False
-        self._read_paused = False
         self._error: httpx.TransportError | None = None
-        self._waiter: asyncio.Future[bool] | None = None
-        self._timeout: float | None = None
-        self._wait_ends = 0.0
-        self._timer: asyncio.TimerHandle | None = None
 
     # What the transport does with a connection
 
@@ -63,12 +46,6 @@ class Connection(asyncio.BufferedProtocol):
     def reusable(self) -> bool:
         """Whether the answer has come whole and the next request may follow."""
         return self._complete and self._keep_alive and not self.closed
-
-    def is_fresh(self) -> bool:
-        """Whether the server has said nothing, and not hung up, since the last answer."""
-        if self.closed or self._transport is None:
-            return False
-        return not _has_news(self._transport.get_extra_info("socket").fileno())
 
     async def send(self, head: bytes, body: bytes, *, bodiless: bool, timeout: float | None) -> None:
         """Send a request. `bodiless` says that the answer has no body whatever its headers promise.
@@ -81,7 +58,8 @@ class Connection(asyncio.BufferedProtocol):
         transport.write(head + body[:WRITE_PIECE])
         for start in range(WRITE_PIECE, len(body), WRITE_PIECE):
             while self._write_paused and not self._headed and self._error is None:
-                await self._wait(timeout, httpx.WriteTimeout)
+                if not await self._wait(timeout):
+                    raise httpx.WriteTimeout(f"no room for {timeout:g} s")
             if self._headed or self._error is not None:
                 self._keep_alive = False
                 return
@@ -92,7 +70,8 @@ class Connection(asyncio.BufferedProtocol):
         while not self._headed:
             if self._error is not None:
                 raise self._error
-            await self._wait(timeout, httpx.ReadTimeout)
+            if not await self._wait(timeout):
+                raise httpx.ReadTimeout(f"nothing for {timeout:g} s")
 
     async def read(self, timeout: float | None) -> bytes:
         """What has come of the body, or else what comes next; b"" is its end.
@@ -104,11 +83,12 @@ class Connection(asyncio.BufferedProtocol):
                 return b""
             if self._error is not None:
                 raise self._error
-            await self._wait(timeout, httpx.ReadTimeout)
+            if not await self._wait(timeout):
+                raise httpx.ReadTimeout(f"nothing for {timeout:g} s")
         pieces = self._pieces
         self._pieces, self._size = [], 0
         if self._read_paused:
-            self._resume_reading()
+            self._mind(0)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def rest(self) -> None:
@@ -118,20 +98,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close the socket at the loop's next turn."""
-        self.closed = True
+        super().abort()
         self._forget()
-        if self._transport is not None:
-            self._transport.abort()
         if not self._complete:
             self._fail(httpx.ReadError("the connection was closed"))
 
     # What asyncio says
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         parser = self._parser
@@ -148,7 +120,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._unseen > MAX_HEAD and not self._complete:
             self._fail(httpx.RemoteProtocolError("the headers are too long"))
         if self._waiter is not None and not self._waiter.done():
-            self._advance()
+            self._renew_wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -162,13 +134,6 @@ class Connection(asyncio.BufferedProtocol):
             failure = httpx.ReadError(str(exc or "the connection ended too early"))
             failure.__cause__ = exc
             self._fail(failure)
-
-    def pause_writing(self) -> None:
-        self._write_paused = True
-
-    def resume_writing(self) -> None:
-        self._write_paused = False
-        self._wake()
 
     # What llhttp says
 
@@ -199,8 +164,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unseen = 0
         self._pieces.append(body)
         self._size += len(body)
-        if self._size > HIGH_WATER and not self._read_paused:
-            self._pause_reading()
+        self._mind(self._size)
         self._wake()
 
     def on_message_complete(self) -> None:
@@ -228,11 +192,8 @@ class Connection(asyncio.BufferedProtocol):
     def _forget(self) -> None:
         self._parser = None
         self._pieces, self._size = [], 0
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._read_paused and not self.closed:
-            self._resume_reading()
+        self._stop_timer()
+        self._mind(0)
 
     def _malformed(self, error: httptools.HttpParserError) -> None:
         self._keep_alive = False
@@ -249,62 +210,3 @@ class Connection(asyncio.BufferedProtocol):
         if self._error is None:
             self._error = error
         self._wake()
-
-    def _pause_reading(self) -> None:
-        self._read_paused = True
-        cast("asyncio.Transport", self._transport).pause_reading()
-
-    def _resume_reading(self) -> None:
-        self._read_paused = False
-        if not self.closed:
-            cast("asyncio.Transport", self._transport).resume_reading()
-
-    # Waiting
-
-    async def _wait(self, timeout: float | None, timed_out: type[httpx.TimeoutException]) -> None:
-        """Until something happens, or `timeout` seconds without a byte. Raises `timed_out`."""
-        self._timeout = timeout
-        waiter = self._waiter = self.loop.create_future()
-        if timeout is not None:
-            self._advance()
-        try:
-            woken = await waiter
-        finally:
-            self._waiter = None
-        if not woken:
-            raise timed_out(f"nothing for {timeout:g} s")
-
-    def _wake(self) -> None:
-        waiter = self._waiter
-        if waiter is not None and not waiter.done():
-            waiter.set_result(True)
-
-    def _advance(self) -> None:
-        """The present wait has the whole of its time again."""
-        if self._timeout is None:
-            return
-        self._wait_ends = self.loop.time() + self._timeout
-        if self._timer is not None and self._timer.when() > self._wait_ends:
-            self._timer.cancel()
-            self._timer = None
-        if self._timer is None:
-            self._timer = self.loop.call_at(self._wait_ends, self._look)
-
-    def _look(self) -> None:
-        self._timer = None
-        waiter = self._waiter
-        if waiter is None or waiter.done() or self._timeout is None:
-            return
-        if self.loop.time() < self._wait_ends:
-            self._timer = self.loop.call_at(self._wait_ends, self._look)
-        else:
-            waiter.set_result(False)
-
-
-def _has_news(descriptor: int) -> bool:
-    """Whether there is something to read, the end of the connection too."""
-    if not hasattr(select, "poll"):  # Windows, where select knows no largest descriptor
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

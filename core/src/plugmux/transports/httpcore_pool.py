@@ -10,7 +10,7 @@ from typing import cast
 import httpcore
 
 from plugmux.transports.lean_httpx import httpx
-from plugmux.transports.sockets import Network
+from plugmux.transports.network import Network
 
 __all__ = ["HttpcoreTransport"]
 
