@@ -81,4 +81,5 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except tuple(_ERRORS) as error:
-        raise _ERRORS[type(error)](str(error)) from error
+        kind = next(theirs for ours, theirs in _ERRORS.items() if isinstance(error, ours))
+        raise kind(str(error)) from error
