@@ -154,8 +154,10 @@ class _Channel:
     def _put(self, event: Event) -> int:
         with self._changed:
             self._events.append(event)
-            self._changed.notify()
-            return len(self._events)
+            waiting = len(self._events)
+            if waiting == 1:  # the reader waits for the first only
+                self._changed.notify()
+            return waiting
 
     async def _wait_for_room(self, room: Any) -> None:
         with self._changed:

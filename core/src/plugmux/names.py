@@ -9,7 +9,6 @@ Everything else is literal: `llama3.1:8b`, `/models/mine`, `http://127.0.0.1:786
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from attrs import frozen
@@ -74,10 +73,11 @@ def parse_name(text: str, upstreams: Collection[str] = UPSTREAMS) -> ModelName:
     return ModelName(text, rest, provider or None)
 
 
-_TAG = re.compile(r"-(instruct|chat|it|hf)$")
+_TAGS = ("-instruct", "-chat", "-it", "-hf")
 
 
 def short_name(id: str) -> str:
     """The short name of an id: its last part in lower case, without one final `-instruct`, `-chat`,
     `-it` or `-hf`. `meta-llama/Llama-3.3-70B-Instruct` → `llama-3.3-70b`."""
-    return _TAG.sub("", id.rsplit("/", 1)[-1].lower())
+    name = id.rsplit("/", 1)[-1].lower()
+    return name.rpartition("-")[0] if name.endswith(_TAGS) else name

@@ -102,7 +102,8 @@ class Settings(Value):
         merged.pop("plugin", None)
         if name in self.instances:
             merged |= self.instances[name].settings
-        prefix = "PLUGMUX_" + re.sub(r"[^A-Z0-9]", "_", name.upper()) + "_"
+        letters = (letter if letter.isascii() and letter.isalnum() else "_" for letter in name.upper())
+        prefix = f"PLUGMUX_{''.join(letters)}_"
         for variable, value in self.environ.items():
             if variable.startswith(prefix) and variable not in RESERVED and value:
                 merged[variable.removeprefix(prefix).lower()] = value
@@ -210,4 +211,4 @@ def _environ_instances(environ: Mapping[str, str]) -> dict[str, Instance]:
 
 
 def _split(text: str) -> list[str]:
-    return [part for part in re.split(r"[,\s]+", text) if part]
+    return text.replace(",", " ").split()
