@@ -19,6 +19,8 @@ def send_error(error: Exception, watch: Stopwatch) -> ProviderError:
             return ConnectionFailedError("no connection within the time allowed", kind="connect")
         case httpx.TimeoutException():
             return watch.silence("first_sign")
+        case ssl.SSLError():  # older httpcores let it through as it is, and it is a ValueError too
+            return _connection_error(error)
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError() | ValueError():
             return ConnectionFailedError(f"bad address or header: {error}", kind="address")
         case httpx.ProxyError():
