@@ -1,4 +1,4 @@
-"""Errors of what is below, in plugmux's words; most of them are had from real sockets in `test_transports_*`."""
+"""Errors of what is below, in plugmux's words. Most are had from real sockets in `test_transports_*`."""
 
 from __future__ import annotations
 
