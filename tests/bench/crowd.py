@@ -1,9 +1,9 @@
 """1,000 streams at once beside 100: what each costs, and what stays behind when they are over.
 
 Tokens come at the same pace in both, 3,333 a second over all streams, because a loop that wakes up for
-several at once does less for each. What is held after the last round is compared with the most that was held in
-the first half of the rounds: the allocator settles at the highest peak, and idle connections are closed now
-and then.
+several at once does less for each. What is held after the last round is compared with the most that was held
+in the first half of the rounds: the allocator settles at the highest peak, and idle connections are closed
+now and then.
 """
 
 from __future__ import annotations
