@@ -8,7 +8,8 @@ import pytest
 
 from plugmux import Finish, Model, PluginError, Text, hookimpl, stream_wrapper
 from plugmux.cache import Cache
-from plugmux.plugins import Registry, find
+from plugmux.entrypoints import find
+from plugmux.plugins import Registry
 from plugmux.versions import required_range, satisfies
 
 

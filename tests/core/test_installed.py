@@ -4,8 +4,8 @@ import importlib_metadata
 import pytest
 
 from plugmux.cache import Cache
+from plugmux.entrypoints import find
 from plugmux.installed import EntryPoint, installed
-from plugmux.plugins import find
 
 
 @pytest.fixture

@@ -294,12 +294,7 @@ class Run:
 
     def _conversation(self, provider: str, model: str) -> Conversation:
         """The conversation with this answer in it, and what its provider needs to go on."""
-        calls = [
-            {"id": c.id, "type": "function", "function": {"name": c.name, "arguments": c.arguments}}
-            for c in self.fold.completion().tool_calls
-        ]
-        answer = Message(role="assistant", content="".join(self.fold.texts), tool_calls=tuple(calls))
-        messages = (*self.job.messages, answer)
+        messages = (*self.job.messages, self.fold.message())
         old = self.job.conversation or Conversation()
         states = tuple(s for s in old.states if (s.provider, s.model) != (provider, model))
         if self.fold.state is not None:

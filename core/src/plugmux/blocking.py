@@ -10,17 +10,14 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
-from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Self
 
+from plugmux.background import BackgroundLoop, BackgroundTask
 from plugmux.client import AsyncClient, AsyncStream
-from plugmux.errors import PlugmuxError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
-
-    from anyio.from_thread import BlockingPortal
 
     from plugmux.completion import Completion
     from plugmux.events import Event
@@ -35,98 +32,11 @@ __all__ = ["Client", "Stream", "complete", "explain", "models", "stream"]
 BATCH = 256
 """Events that may wait to be read before the stream is held up."""
 
-CLOSE_SECONDS = 10.0
-
-Result = TypeVar("Result")
-
-
-class _Task(Generic[Result]):
-    """Work on the loop's thread. `cancel` returns when it is really over: its sockets are closed then."""
-
-    def __init__(self, work: Callable[[], Awaitable[Result]]) -> None:
-        self._work = work
-        self._over = threading.Event()
-        self.future: Future[Result]
-
-    async def run(self) -> Result:
-        try:
-            return await self._work()
-        finally:
-            self._over.set()
-
-    def cancel(self) -> None:
-        if not self.future.done():
-            self.future.cancel()
-            self._over.wait(CLOSE_SECONDS)
-
-
-class _Loop:
-    """An event loop on a daemon thread, started at first use."""
-
-    def __init__(self) -> None:
-        self._gate = threading.Lock()
-        self._portal: BlockingPortal | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self, work: Callable[[], Awaitable[Result]]) -> _Task[Result]:
-        """Run `work` there. Raises PlugmuxError when called from that very thread."""
-        if threading.current_thread() is self._thread:
-            raise PlugmuxError(
-                "the blocking client was called from its own event loop; use plugmux.AsyncClient there"
-            )
-        with self._gate:
-            portal = self._portal or self._open()
-        task = _Task(work)
-        task.future = portal.start_task_soon(task.run)
-        return task
-
-    def call(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Run `work` there and wait; an interrupt of the wait cancels it."""
-        task = self.start(work)
-        try:
-            return task.future.result()
-        except BaseException:
-            task.cancel()
-            raise
-
-    def _open(self) -> BlockingPortal:
-        ready: Future[BlockingPortal] = Future()
-        self._thread = threading.Thread(target=_run_loop, args=(ready,), name="plugmux", daemon=True)
-        self._thread.start()
-        self._portal = ready.result()
-        return self._portal
-
-    def stop(self) -> None:
-        with self._gate:
-            portal, self._portal = self._portal, None
-        if portal is None or self._thread is None:
-            return
-        with suppress(RuntimeError):
-            portal.call(portal.stop, True)
-        self._thread.join(5)
-
-
-def _run_loop(ready: Future[BlockingPortal]) -> None:
-    import anyio
-    from anyio.from_thread import BlockingPortal
-
-    async def main() -> None:
-        async with BlockingPortal() as portal:
-            ready.set_result(portal)
-            await portal.sleep_until_stopped()
-
-    try:
-        anyio.run(main, backend="asyncio")
-    except BaseException as error:
-        if not ready.done():
-            ready.set_exception(error)
-        raise
-
 
 class _Channel:
     """Events on their way from the loop's thread to the reader's."""
 
-    def __init__(self, loop: _Loop) -> None:
+    def __init__(self, loop: BackgroundLoop) -> None:
         self._loop = loop
         self._changed = threading.Condition()
         self._events: list[Event] = []
@@ -197,11 +107,11 @@ def _setter(room: Any) -> Callable[[], Awaitable[None]]:
 class Stream:
     """One answer as it comes: a context manager and an iterator of events. See `AsyncStream`."""
 
-    def __init__(self, stream: AsyncStream, loop: _Loop) -> None:
+    def __init__(self, stream: AsyncStream, loop: BackgroundLoop) -> None:
         self._stream = stream
         self._loop = loop
         self._channel = _Channel(loop)
-        self._task: _Task[None] | None = None
+        self._task: BackgroundTask[None] | None = None
         self._iterator: Iterator[Event] | None = None
 
     def __enter__(self) -> Self:
@@ -249,7 +159,7 @@ class Client:
 
     def __init__(self, **arguments: Any) -> None:
         self._client = AsyncClient(**arguments)
-        self._loop = _Loop()
+        self._loop = BackgroundLoop()
         self._entered = False
 
     def __enter__(self) -> Self:
@@ -259,7 +169,7 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _enter(self) -> _Loop:
+    def _enter(self) -> BackgroundLoop:
         """Keep connections open between calls, until `close`."""
         if not self._entered:
             self._entered = True

@@ -23,6 +23,7 @@ from plugmux.events import (
     ToolCall,
     Usage,
 )
+from plugmux.messages import Message
 
 if TYPE_CHECKING:
     from plugmux.completion import Completion
@@ -56,6 +57,14 @@ class Fold:
     @property
     def has_content(self) -> bool:
         return bool(self.texts or self.thoughts or self.media or self.calls)
+
+    def message(self) -> Message:
+        """What was said, as a message to go on from."""
+        calls = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in self.completion().tool_calls
+        ]
+        return Message(role="assistant", content="".join(self.texts), tool_calls=tuple(calls))
 
     def total(self) -> Usage | None:
         """The usage of all attempts together."""

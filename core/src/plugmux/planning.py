@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import anyio
 
+from plugmux.entrypoints import KNOWN_DISTRIBUTIONS
 from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
 from plugmux.messages import Message
 from plugmux.model import Auth, Model, Task
 from plugmux.modelmap import ModelMap
 from plugmux.names import ModelName, parse_name
-from plugmux.plugins import KNOWN_DISTRIBUTIONS
 from plugmux.requests import Options, Policy
 from plugmux.routing import Candidate, Dropped, Route, Wish, candidates, task_of
 from plugmux.runtime import Runtime

@@ -19,13 +19,14 @@ import anyio
 from plugmux.cache import Cache
 from plugmux.catalog import Catalog
 from plugmux.credentials import Credential, Secret
+from plugmux.entrypoints import find
 from plugmux.errors import PluginError, PlugmuxError, ProviderError
 from plugmux.guard import isolated
 from plugmux.health import Health
 from plugmux.http import Http
 from plugmux.installed import installed
 from plugmux.model import Model
-from plugmux.plugins import Plugin, Registry, find
+from plugmux.plugins import Plugin, Registry
 from plugmux.requests import Limits
 from plugmux.session import Resources, Session
 from plugmux.settings import Settings
