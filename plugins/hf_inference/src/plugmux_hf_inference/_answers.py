@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from plugmux.errors import MalformedResponseError, ServerError, StreamCutError
+from plugmux.errors import MalformedResponseError, ServerError
 from plugmux.events import (
     Event,
     Finish,
@@ -29,30 +29,19 @@ from plugmux.events import (
 from plugmux.huggingface.failures import error_of_event
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference._chunks import Call, Choice, Chunk, Delta
+from plugmux_hf_inference._decoder import Decoder, excerpt
 from plugmux_hf_inference._reasoning import ThinkSplitter
 
-__all__ = ["MAX_MALFORMED", "ChatDecoder", "excerpt", "finish_reason_of", "glued", "usage_of"]
-
-MAX_MALFORMED = 3
+__all__ = ["ChatDecoder", "finish_reason_of", "usage_of"]
 
 _decode = msgspec.json.Decoder(Chunk).decode
 
 
-class ChatDecoder:
-    """Events of one answer: `feed` each event's data of a stream and `end` it, or `whole` for one body.
-
-    `finish_reason` is set once the service has said why it ended, `done` after `[DONE]`.
-    Raises a ProviderError for an error inside the answer.
-    """
+class ChatDecoder(Decoder):
+    """Events of one answer in OpenAI's shape."""
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
-        self.finish_reason: FinishReason | None = None
-        self.done = False
-        self._headers = headers or {}
-        self._introduced = False
-        self._content = False
-        self._usage: Usage | None = None
-        self._malformed = 0
+        super().__init__(headers)
         self._calls: set[int] = set()
         self._splitter = ThinkSplitter()
         self._notices: list[Notice] = []
@@ -82,13 +71,6 @@ class ChatDecoder:
                 return [Text(text=delta.content)]
         return list(self._events(chunk, data))
 
-    def end(self) -> list[Event]:
-        """The last events of a stream that has ended, `Finish` last. Raises StreamCutError for a cut."""
-        if self.finish_reason is None and not (self.done and self._content):
-            said = "the answer broke off" if self._content else "the answer ended before it began"
-            raise StreamCutError(f"{said}: no finish reason came")
-        return self._last()
-
     def whole(self, body: bytes) -> list[Event]:
         """All events of an answer that came in one piece: complete, even without a finish reason."""
         try:
@@ -108,17 +90,6 @@ class ChatDecoder:
         if reason is FinishReason.STOP and self._calls:
             reason = FinishReason.TOOL_CALLS  # TGI says stop, or eos_token
         return [*events, Finish(reason=reason)]
-
-    def _unreadable(self, data: bytes) -> list[Event]:
-        if data.strip() == b"[DONE]":
-            self.done = True
-            return []
-        if pieces := glued(data):
-            return [event for piece in pieces for event in self.feed(piece)]
-        self._malformed += 1
-        if self._malformed > MAX_MALFORMED:
-            raise StreamCutError(f"more than {MAX_MALFORMED} malformed chunks", body=excerpt(data))
-        return [Notice(code="malformed-chunk", message=f"skipped a malformed chunk: {excerpt(data)}")]
 
     def _events(self, chunk: Chunk, data: bytes) -> Iterator[Event]:
         if chunk.error or not chunk.choices:
@@ -280,16 +251,3 @@ def _unreadable_body(body: bytes) -> str:
     if not body.strip():
         return "an empty answer"
     return f"expected a JSON answer, got: {excerpt(body)}"
-
-
-def glued(data: bytes) -> list[bytes]:
-    """The chunks of an event that holds several, one a line: the blank line between them was forgotten
-    (recorded: an old TGI's last two). Empty if it is not that."""
-    pieces = [piece for piece in data.split(b"\n") if piece.strip()]
-    fits = all(piece.lstrip()[:1] == b"{" or piece.strip() == b"[DONE]" for piece in pieces)
-    return pieces if len(pieces) > 1 and fits else []
-
-
-def excerpt(data: bytes) -> str:
-    """The beginning of what came, in one line, for a message."""
-    return " ".join(data[:200].decode("utf-8", "replace").split())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plugmux_hf_inference._exchange import Decoder, Exchange
+from plugmux_hf_inference._decoder import Decoder
+from plugmux_hf_inference._exchange import Exchange
 from plugmux_hf_inference._fitting import fitted, shortener
 from plugmux_hf_inference._places import error_reader, place_of
 from plugmux_hf_inference._wire import chat_sending, mend, with_notices

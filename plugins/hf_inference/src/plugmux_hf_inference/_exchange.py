@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Protocol
 
 import anyio
 from attrs import evolve, frozen
@@ -12,30 +11,20 @@ from attrs import evolve, frozen
 from plugmux.credentials import Credential
 from plugmux.decoding import EventStreamDecoder, ServerSentEvent
 from plugmux.errors import MalformedResponseError, ProviderError
-from plugmux.events import Event, FinishReason, Notice
+from plugmux.events import Event, Notice
 from plugmux.http import ErrorReader, EventSource, Http, Response, conceal
 from plugmux.statuses import request_id_of
 from plugmux.value import Value
+from plugmux_hf_inference._decoder import Decoder
 from plugmux_hf_inference._wire import Sending
 
-__all__ = ["Decoder", "Exchange", "answer"]
+__all__ = ["Exchange", "answer"]
 
 STRAGGLERS = 2.0
 """Seconds that the rest of a stream may take after the finish reason."""
 AFTER_DONE = 0.05
 """Seconds for the end of the body after the service has said `[DONE]`."""
 MENDS = 2
-
-
-class Decoder(Protocol):
-    """What an exchange needs of a decoder: see `ChatDecoder`."""
-
-    finish_reason: FinishReason | None
-    done: bool
-
-    def feed(self, data: bytes) -> Sequence[Event]: ...
-    def end(self) -> Sequence[Event]: ...
-    def whole(self, body: bytes) -> Sequence[Event]: ...
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -11,7 +11,8 @@ from plugmux.events import Notice
 from plugmux.value import Value
 from plugmux_hf_inference import _textgen, _wire
 from plugmux_hf_inference._completions import completion_sending
-from plugmux_hf_inference._exchange import Decoder, Exchange
+from plugmux_hf_inference._decoder import Decoder
+from plugmux_hf_inference._exchange import Exchange
 from plugmux_hf_inference._fitting import fitted, shortener
 from plugmux_hf_inference._flat import continues, flat_prompt, is_bare
 from plugmux_hf_inference._places import Place, error_reader, place_of, speaks_tgi

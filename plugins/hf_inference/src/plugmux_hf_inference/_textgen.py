@@ -14,12 +14,13 @@ import msgspec
 from attrs import evolve
 from msgspec import Struct
 
-from plugmux.errors import ContextLengthError, MalformedResponseError, ProviderError, StreamCutError
+from plugmux.errors import ContextLengthError, MalformedResponseError, ProviderError
 from plugmux.events import Event, Finish, FinishReason, Notice, ServedBy, Text, Usage
 from plugmux.huggingface.failures import error_of_event
 from plugmux.requests import Request
 from plugmux.statuses import request_id_of
-from plugmux_hf_inference._answers import MAX_MALFORMED, ChatDecoder, excerpt, finish_reason_of, glued
+from plugmux_hf_inference._answers import ChatDecoder, finish_reason_of
+from plugmux_hf_inference._decoder import Decoder, excerpt
 from plugmux_hf_inference._static import TEXT_OPTIONS
 from plugmux_hf_inference._wire import Sending, notices_of, with_fewer_tokens
 
@@ -77,8 +78,8 @@ def text_sending(request: Request, prompt: str) -> Sending:
     )
 
 
-class TextDecoder:
-    """Events of one answer: see `ChatDecoder`, to which an answer in OpenAI's shape is handed over.
+class TextDecoder(Decoder):
+    """Events of one answer of TGI's; one in OpenAI's shape is handed over to `ChatDecoder`.
 
     `sent` is the body of the request: its prompt is cut off where the server could not be asked not to give
     it back.
@@ -87,14 +88,8 @@ class TextDecoder:
     def __init__(
         self, headers: Mapping[str, str] | None = None, *, sent: Mapping[str, Any] | None = None
     ) -> None:
-        self.finish_reason: FinishReason | None = None
-        self.done = False
-        self._headers = headers or {}
+        super().__init__(headers)
         self._prompt = _prompt_given_back(sent or {})
-        self._introduced = False
-        self._content = False
-        self._usage: Usage | None = None
-        self._malformed = 0
         self._chat: ChatDecoder | None = None
 
     def feed(self, data: bytes) -> list[Event]:
@@ -113,13 +108,9 @@ class TextDecoder:
         return [*self._introduction(), *self._token(event)]
 
     def end(self) -> list[Event]:
-        """The last events of a stream that has ended. Raises StreamCutError for a cut."""
         if self._chat is not None:
             return self._chat.end()
-        if self.finish_reason is None and not (self.done and self._content):
-            said = "the answer broke off" if self._content else "the answer ended before it began"
-            raise StreamCutError(f"{said}: no finish reason came")
-        return self._last()
+        return super().end()
 
     def whole(self, body: bytes) -> list[Event]:
         """All events of an answer that came in one piece: complete, even without details."""
@@ -177,17 +168,6 @@ class TextDecoder:
     def _last(self) -> list[Event]:
         events: list[Event] = [] if self._usage is None else [self._usage]
         return [*events, Finish(reason=self.finish_reason or FinishReason.STOP)]
-
-    def _unreadable(self, data: bytes) -> list[Event]:
-        if data.strip() == b"[DONE]":
-            self.done = True
-            return []
-        if pieces := glued(data):
-            return [event for piece in pieces for event in self.feed(piece)]
-        self._malformed += 1
-        if self._malformed > MAX_MALFORMED:
-            raise StreamCutError(f"more than {MAX_MALFORMED} malformed chunks", body=excerpt(data))
-        return [Notice(code="malformed-chunk", message=f"skipped a malformed chunk: {excerpt(data)}")]
 
 
 def mend(sending: Sending, error: ProviderError) -> Sending | None:
