@@ -6,15 +6,20 @@ import json
 import os
 import sys
 import traceback
+from inspect import signature
+from typing import Any
 
 from click.testing import CliRunner
 
 from plugmux.cli.app import app
 
+_APART: dict[str, Any] = {"mix_stderr": False} if "mix_stderr" in signature(CliRunner).parameters else {}
+"""click before 8.2 mixes standard error into standard output unless told otherwise."""
+
 
 def run(arguments: list[str], home: str) -> dict[str, object]:
     os.environ["PLUGMUX_HOME"] = home
-    result = CliRunner().invoke(app, arguments)
+    result = CliRunner(**_APART).invoke(app, arguments)
     err = result.stderr
     if result.exc_info is not None and not isinstance(result.exception, SystemExit | None):
         err += "".join(traceback.format_exception(result.exception))

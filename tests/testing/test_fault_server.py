@@ -116,9 +116,8 @@ async def test_it_sees_the_client_leave_while_it_is_sending() -> None:
 async def test_reset_tears_the_connection_down_without_a_byte() -> None:
     async with FaultServer(replies.reset()) as server, connected(server) as stream:
         await stream.send(ASK)
-        with pytest.raises(anyio.BrokenResourceError) as caught:
+        with pytest.raises(anyio.BrokenResourceError):  # an orderly end would be EndOfStream
             await stream.receive()
-    assert isinstance(caught.value.__cause__, ConnectionResetError)
 
 
 async def test_a_stream_cut_after_k_of_n_has_its_k_chunks_and_no_end() -> None:

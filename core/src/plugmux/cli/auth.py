@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from getpass import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -160,7 +161,7 @@ def _keep_token(terminal: Terminal, provider: str) -> None:
 
 def _ask_token(provider: str) -> str:
     if sys.stdin.isatty():
-        given = click.prompt(f"Token for {provider}", hide_input=True, err=True)
+        given = getpass(f"Token for {provider}: ", stream=sys.stderr)  # hides what is typed, and then asks
     else:
         given = sys.stdin.readline()
     token = str(given).strip()
