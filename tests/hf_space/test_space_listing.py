@@ -23,6 +23,7 @@ from plugmux.testing import FaultServer, replies
 from plugmux_hf_space import plugin
 from plugmux_hf_space._hub import facts_of, obstacle
 from plugmux_hf_space._known import KNOWN, static_models
+from plugmux_hf_space._places import Place
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._waking import place_of_model
 
@@ -182,6 +183,11 @@ async def test_an_instance_with_an_address_serves_that_app_only(
     assert list(await plugin.get_models(session, "flux-dev")) == []
 
 
+def test_an_instance_with_an_address_knows_no_public_space_beforehand() -> None:
+    assert plugin.static_models({"base_url": "http://127.0.0.1:1"}) == ()
+    assert list(plugin.static_models({})) == list(static_models())
+
+
 # Names
 
 
@@ -271,6 +277,31 @@ def test_a_name_that_was_never_looked_up_is_taken_at_its_word() -> None:
     assert place_of_model(Model(id="generate"), mine).endpoint == "generate"
     with pytest.raises(InvalidRequestError):
         place_of_model(Model(id="nonsense"), plain)
+
+
+BASE = "http://127.0.0.1:1"
+AT_BASE = [
+    ("a model that a known Space stands for", Model(id=FLUX), None),
+    ("a known Space's own entry", static_models()[0], None),
+    ("the app itself", Model(id=BASE, extra={"url": BASE}), None),
+    ("an endpoint of the list", Model(id=f"{BASE}#say", extra={"url": BASE}), "say"),
+    ("an endpoint of a model", Model(id=f"{FLUX}#say"), "say"),
+    ("a plain word", Model(id="say"), "say"),
+    ("another address", Model(id="http://127.0.0.1:2", extra={"url": "http://127.0.0.1:2"}), None),
+]
+
+
+@pytest.mark.parametrize(("model", "endpoint"), [row[1:] for row in AT_BASE], ids=[row[0] for row in AT_BASE])
+def test_an_instance_with_an_address_asks_nobody_else(model: Model, endpoint: str | None) -> None:
+    place = place_of_model(model, SpaceSettings.load({"base_url": BASE}))
+    assert place == Place(url=BASE, endpoint=endpoint)
+
+
+def test_an_instance_with_a_space_keeps_the_address_that_the_hub_gave() -> None:
+    mine = SpaceSettings.load({"base_url": "spaces/a/b"})
+    listed = Model(id="spaces/a/b#say", extra={"space": "a/B", "url": "https://a-b.hf.space"})
+    assert place_of_model(listed, mine) == Place(space="a/B", url="https://a-b.hf.space", endpoint="say")
+    assert place_of_model(Model(id=FLUX), mine) == Place(space="a/b")
 
 
 # Waking

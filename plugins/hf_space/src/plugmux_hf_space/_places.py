@@ -43,6 +43,12 @@ class Place:
         """Whether the Hub can name the Space that this address belongs to."""
         return self.space is None and bool(_HOST.fullmatch(urlsplit(self.url or "").hostname or ""))
 
+    def is_at(self, other: Place) -> bool:
+        """Whether both are the same app, by their addresses, else by the names of their Spaces."""
+        if self.url is not None:
+            return self.url == other.url
+        return (self.space or "").lower() == (other.space or "").lower()
+
 
 def place_of(name: str) -> Place | None:
     """The place that a model name means, or None for a name that is nothing of ours."""

@@ -31,15 +31,14 @@ CHAT_SECONDS = 30.0
 
 def place_of_model(model: Model, settings: SpaceSettings) -> Place:
     """Where a model of the map is; names that were never looked up are taken at their word."""
+    if settings.base is not None:
+        return _at_base(model, settings.base)
     endpoint = model.id.partition("#")[2] or None
     known = next((k for k in KNOWN if k.model == model.id), None)
     space = model.extra.get("space") or (known.space if known else None)
     url = model.extra.get("url") or None
     if space or url:
         return Place(space=space, url=url, endpoint=endpoint)
-    if settings.base is not None:
-        plain = None if place_of(model.id) or space_of(model.id) else model.id.strip("/#")
-        return evolve(settings.base, endpoint=endpoint or plain or settings.base.endpoint)
     found = place_of(model.id) or (Place(space=s) if (s := space_of(model.id)) else None)
     if found is None:
         raise InvalidRequestError(
@@ -48,6 +47,16 @@ def place_of_model(model: Model, settings: SpaceSettings) -> Place:
             remedy="write spaces/owner/name",
         )
     return found
+
+
+def _at_base(model: Model, base: Place) -> Place:
+    """The instance's one app, whatever the model is called; a plain word names one of its endpoints."""
+    name, _, endpoint = model.id.partition("#")
+    space, url = model.extra.get("space"), model.extra.get("url")
+    listed = Place(space=space or None, url=url or None)
+    place = listed if base.is_at(listed) else base
+    plain = None if place_of(name) or space_of(name) else name.strip("/")
+    return evolve(place, endpoint=endpoint or plain or base.endpoint)
 
 
 async def wake(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from plugmux.hooks import hookimpl
 from plugmux.model import Auth, Model
@@ -28,9 +28,9 @@ class SpacePlugin:
     keep_alive = 15.0  # Gradio's heartbeat
     credential_per_model = True
 
-    @property
-    def static_models(self) -> Sequence[Model]:
-        return _static_models()
+    def static_models(self, settings: Mapping[str, Any]) -> Sequence[Model]:
+        """The known Spaces; of an app at `base_url` nothing is known beforehand."""
+        return () if settings.get("base_url") else _static_models()
 
     @hookimpl
     async def get_models(self, session: Session, wanted: str | None) -> Sequence[Model]:
