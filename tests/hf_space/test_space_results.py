@@ -11,7 +11,7 @@ from plugmux.errors import MalformedResponseError
 from plugmux.events import Reset, Text
 from plugmux.messages import Message, messages_from
 from plugmux_hf_space._app import app_of
-from plugmux_hf_space._history import chatbot_value, flat, injection_of, talk_of
+from plugmux_hf_space._history import chatbot_value, flat, injection_of, talk_of, with_rules
 from plugmux_hf_space._results import MAX_TEXT, FileData, Growing, files_of, text_of
 from plugmux_hf_space._tasks import judge
 
@@ -126,6 +126,16 @@ def test_a_conversation_is_parted() -> None:
     talk = talk_of(TALK)
     assert (talk.prompt, talk.system) == ("Who?", "Be kind.")
     assert [message.text for message in talk.earlier] == ["Hi", "Hello"]
+
+
+def test_rules_go_before_what_the_user_said_first() -> None:
+    begun = with_rules(talk_of(TALK))
+    assert [message.text for message in begun.earlier] == ["Be kind.\n\nHi", "Hello"]
+    assert begun.prompt == "Who?"
+    greeted = with_rules(talk_of([TALK[0], *TALK[2:]]))
+    assert [message.text for message in greeted.earlier] == ["Hello"]
+    assert greeted.prompt == "Be kind.\n\nWho?"
+    assert with_rules(talk_of(TALK[1:])) == talk_of(TALK[1:])
 
 
 def test_a_flat_conversation_names_who_speaks() -> None:

@@ -568,6 +568,36 @@ async def test_a_chatbot_takes_the_history_with_the_request(
     assert said == [("user", "Hi"), ("assistant", "Hello"), ("user", "Who?")]
 
 
+RULED = [{"role": "system", "content": "Be kind."}, *HISTORY]
+CHATBOTS = [
+    ("6.31.0", {}, lambda message: (message["role"], message["content"][0]["text"])),
+    ("5.50.0", {"type": "messages"}, lambda message: (message["role"], message["content"])),
+    ("4.44.1", {"type": "tuples"}, tuple),
+]
+
+
+@pytest.mark.parametrize(("version", "props", "told"), CHATBOTS)
+async def test_rules_stand_before_the_first_words_of_a_chatbots_history(
+    server: FaultServer,
+    script: Any,
+    says: Any,
+    collect: Collect,
+    version: str,
+    props: dict[str, Any],
+    told: Callable[[Any], Any],
+) -> None:
+    script.version = version
+    script.inputs = [("textbox", "message", {}), ("chatbot", "history", {"value": [], **props})]
+    script.outputs = [("chatbot", "history", {})]
+    script.messages = [says.done([{"role": "assistant", "content": "Me"}]), says.close]
+    await collect(server.url, RULED)
+    (join,) = sent(server, "/gradio_api/queue/join")
+    first = "Be kind.\n\nHi"
+    pairs = [(first, "Hello")] if props.get("type") == "tuples" else [("user", first), ("assistant", "Hello")]
+    assert join["data"][0] == "Who?"
+    assert [told(row) for row in join["data"][1]] == pairs
+
+
 # Changes, and wrong asks
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, field, frozen
 
 from plugmux.events import Notice
 from plugmux_hf_space._app import App, Endpoint
-from plugmux_hf_space._history import Talk, chatbot_value, flat, injection_of, talk_of
+from plugmux_hf_space._history import Talk, chatbot_value, flat, injection_of, talk_of, with_rules
 from plugmux_hf_space._job import new_session
 from plugmux_hf_space._tasks import History, Verdict
 
@@ -60,18 +60,18 @@ def _single(verdict: Verdict, request: Request, talk: Talk) -> Chat:
 
 def _in_session(app: App, verdict: Verdict, request: Request, talk: Talk) -> Chat:
     known = _known_session(app, request)
+    system, worded = _rules(verdict, talk)
     if known is not None and _is_one_turn(request):
-        return _worded(verdict, Chat(prompt=talk.prompt, session_hash=known), talk)
+        return Chat(prompt=worded.prompt, system=system, session_hash=known)
     if not talk.earlier:
-        return _worded(verdict, Chat(prompt=talk.prompt), talk)
+        return Chat(prompt=worded.prompt, system=system)
     injection = injection_of(app, verdict)
     if injection is not None:
-        history = chatbot_value(app, None, talk.earlier)
-        return _worded(verdict, Chat(prompt=talk.prompt, history=history, injection=injection), talk)
-    own = "system" in verdict.options
+        history = chatbot_value(app, None, worded.earlier)
+        return Chat(prompt=worded.prompt, system=system, history=history, injection=injection)
     return Chat(
-        prompt=flat(talk, with_system=not own),
-        system=talk.system if own else "",
+        prompt=flat(talk, with_system=not system),
+        system=system,
         notices=(
             Notice(
                 code="history-flattened",
@@ -86,34 +86,19 @@ def _in_request(app: App, verdict: Verdict, request: Request, talk: Talk) -> Cha
     chatbot = next((slot for slot in verdict.endpoint.slots if slot.kind == "chatbot"), None)
     kind = chatbot.component.props.get("type") if chatbot is not None else None
     session = _known_session(app, request) or new_session()
-    chat = _worded(verdict, Chat(prompt=talk.prompt, session_hash=session), talk)
-    messages = talk.earlier
+    system, worded = _rules(verdict, talk)
+    messages = worded.earlier
     if verdict.slot("prompt") is None:
         last = next((m for m in reversed(request.messages) if m.role == "user"), None)
         if last is not None:
-            messages = (*messages, evolve(last, content=chat.prompt))
-    return evolve(chat, history=chatbot_value(app, kind, messages))
+            messages = (*messages, evolve(last, content=worded.prompt))
+    history = chatbot_value(app, kind, messages)
+    return Chat(prompt=worded.prompt, system=system, session_hash=session, history=history)
 
 
-def _worded(verdict: Verdict, chat: Chat, talk: Talk) -> Chat:
-    """Rules go where the app has a place for them, else before the conversation's first words."""
-    if not talk.system:
-        return chat
-    if "system" in verdict.options:
-        return evolve(chat, system=talk.system)
-    if talk.earlier:
-        return chat if chat.history is None else evolve(chat, history=_with_rules(chat.history, talk.system))
-    return evolve(chat, prompt=f"{talk.system}\n\n{talk.prompt}")
-
-
-def _with_rules(history: Sequence[Any], system: str) -> list[Any]:
-    first = history[0] if history else None
-    if not isinstance(first, Mapping):
-        return list(history)
-    content = first.get("content")
-    part = [{"type": "text", "text": f"{system}\n\n"}]
-    worded = [*part, *content] if isinstance(content, list) else f"{system}\n\n{content}"
-    return [{**first, "content": worded}, *history[1:]]
+def _rules(verdict: Verdict, talk: Talk) -> tuple[str, Talk]:
+    """The rules for the app's own place for them, if it has one; else a talk that begins with them."""
+    return (talk.system, talk) if "system" in verdict.options else ("", with_rules(talk))
 
 
 def _known_session(app: App, request: Request) -> str | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from plugmux.messages import Message
 from plugmux_hf_space._app import App, Endpoint
 from plugmux_hf_space._tasks import Verdict
 
-__all__ = ["Talk", "chatbot_value", "flat", "injection_of", "talk_of"]
+__all__ = ["Talk", "chatbot_value", "flat", "injection_of", "talk_of", "with_rules"]
 
 
 @frozen(kw_only=True)
@@ -30,6 +30,17 @@ def talk_of(messages: Sequence[Message]) -> Talk:
     if spoken and spoken[-1].role == "user":
         return Talk(prompt=spoken[-1].text, earlier=tuple(spoken[:-1]), system=system)
     return Talk(prompt="", earlier=tuple(spoken), system=system)
+
+
+def with_rules(talk: Talk) -> Talk:
+    """The talk with its rules before the user's first words, for an app that has no place for rules."""
+    if not talk.system:
+        return talk
+    first = next((i for i, message in enumerate(talk.earlier) if message.role == "user"), None)
+    if first is None:
+        return evolve(talk, prompt=f"{talk.system}\n\n{talk.prompt}")
+    begun = evolve(talk.earlier[first], content=f"{talk.system}\n\n{talk.earlier[first].text}")
+    return evolve(talk, earlier=(*talk.earlier[:first], begun, *talk.earlier[first + 1 :]))
 
 
 def flat(talk: Talk, *, with_system: bool = True) -> str:
