@@ -416,3 +416,12 @@ async def test_the_default_is_that_of_a_provider_which_is_ready(client, scripted
     assert (await client(a=keyed, b=free).complete(None, "hi")).model == "org/free"
     keyed.credentials = [Credential.bearer("some-word", origins=["https://example.org"])]
     assert (await client(a=keyed, b=free).complete(None, "hi")).model == "org/keyed"
+
+
+async def test_a_plugin_with_limits_of_its_own_has_no_time_set_for_its_first_content(client, scripted):
+    patient, plain = scripted(), scripted()
+    patient.own_limits = True
+    await events_of(client(patient=patient))
+    await events_of(client(plain=plain))
+    assert patient.sessions[0].limits.first_content is None
+    assert plain.sessions[0].limits.first_content == 120

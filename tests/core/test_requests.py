@@ -113,6 +113,18 @@ def test_media_has_a_first_sign_as_long_as_its_total() -> None:
     assert (limits.first_sign, limits.total, limits.idle, limits.first_content) == (90, 90, None, None)
 
 
+def test_a_plugin_with_limits_of_its_own_may_work_as_long_as_these_say_where_nobody_else_is_ready() -> None:
+    talk, picture = Task.CONVERSATIONAL, Task.TEXT_TO_IMAGE
+    alone = Limits.for_task(talk, fallback=False, own_limits=True)
+    assert (alone.first_sign, alone.first_content, alone.idle, alone.total) == (60, None, 60, None)
+    drawing = Limits.for_task(picture, fallback=False, own_limits=True)
+    assert (drawing.first_sign, drawing.idle, drawing.total) == (600, 600, None)
+    assert Limits.for_task(picture, fallback=False, own_limits=True, total=90).total == 90
+    for task in (talk, picture):
+        ready = Limits.for_task(task, fallback=True, own_limits=True)
+        assert ready == Limits.for_task(task, fallback=True)
+
+
 MODEL = Model(id="m", provider="p")
 
 

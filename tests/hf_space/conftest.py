@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ PYTHONS = {
     "4": "PLUGMUX_TEST_GRADIO4_PYTHON",
 }
 JOB = "job-1"
+LIMITS = Limits(first_sign=20.0, idle=20.0, total=40.0)
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"0" * 64
 
 
@@ -208,12 +210,13 @@ async def open_session(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Call
         credential: Credential | None = None,
         model: Model | None = None,
         token: str | None = None,
+        limits: Limits = LIMITS,
+        clock: Callable[[], float] = time.monotonic,
         **settings: Any,
     ) -> Session:
         transport = Transport()
         transports.append(transport)
-        limits = Limits(first_sign=20.0, idle=20.0, total=40.0)
-        watch = Stopwatch(limits)
+        watch = Stopwatch(limits, clock)
         session = Session(
             provider="hf-space",
             settings=settings,

@@ -19,6 +19,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Progress, Text
 from plugmux.model import Auth, Model, Task
+from plugmux.requests import Limits
 from plugmux.testing import FaultServer, replies
 from plugmux_hf_space import plugin
 from plugmux_hf_space._hub import facts_of, obstacle
@@ -335,6 +336,22 @@ async def test_waking_has_its_deadline(
     with pytest.raises(DeadlineError, match="still SLEEPING") as caught:
         await collect("spaces/a/b", settings={"hub_url": server.url, "poll_gap": 0.01, "waking_limit": 0.05})
     assert caught.value.limit == "waking"
+
+
+async def test_a_space_that_sleeps_until_the_attempts_time_is_up_says_that_it_sleeps(
+    server: FaultServer, sleeper: Any, ask: Callable[..., Any], open_session: Open
+) -> None:
+    sleeper.answers["/config"] = replies.html(status=503)
+    now = 0.0
+    limits = Limits(first_sign=20.0, first_content=120.0)
+    stream = await ask(
+        "spaces/a/b", session=open_session(hub_url=server.url, poll_gap=0, limits=limits, clock=lambda: now)
+    )
+    with pytest.raises(DeadlineError, match="a/b is still SLEEPING: no content within 120 s") as caught:
+        async for event in stream:
+            assert isinstance(event, Progress)
+            now = 121.0
+    assert caught.value.limit == "first_content"
 
 
 async def test_a_space_that_breaks_while_it_wakes_says_why(

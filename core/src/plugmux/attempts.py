@@ -173,7 +173,11 @@ class Run:
         left = None if job.timeout is None else max(0.001, self._until - self._clock())
         plugin = await self._runtime.registry.load(model.provider)
         limits = job.limits or Limits.for_task(
-            job.task, fallback=turn.fallback, total=left, keep_alive=plugin.keep_alive
+            job.task,
+            fallback=turn.fallback,
+            total=left,
+            keep_alive=plugin.keep_alive,
+            own_limits=plugin.own_limits,
         )
         return self._runtime.session(
             model.provider, limits=limits, credential=credential, model=model, token=job.token

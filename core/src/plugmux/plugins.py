@@ -49,6 +49,11 @@ class Plugin:
         """Seconds between the signs of life that its service gives while nothing else comes."""
         return float(getattr(self.target, "keep_alive", 0.0))
 
+    @property
+    def own_limits(self) -> bool:
+        """Whether it has limits of its own for how long its service may work before there is an answer."""
+        return bool(getattr(self.target, "own_limits", False))
+
     def static_models(self, settings: Mapping[str, Any]) -> Sequence[Model]:
         """What it serves as far as is known without asking anybody."""
         models = getattr(self.target, "static_models", ())

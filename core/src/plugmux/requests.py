@@ -186,17 +186,27 @@ class Limits(Value):
 
     @classmethod
     def for_task(
-        cls, task: Task, *, fallback: bool, total: float | None = None, keep_alive: float = 0.0
+        cls,
+        task: Task,
+        *,
+        fallback: bool,
+        total: float | None = None,
+        keep_alive: float = 0.0,
+        own_limits: bool = False,
     ) -> Limits:
         """The defaults for a task; shorter where another candidate stands ready. A service that gives a
-        sign of life every `keep_alive` seconds is silent only after one and a half of these."""
+        sign of life every `keep_alive` seconds is silent only after one and a half of these. Where nobody
+        else stands ready, a plugin with `own_limits` says itself how long its service may work."""
+        patient = own_limits and not fallback
         if task.is_media or task is Task.AUTOMATIC_SPEECH_RECOGNITION:
             whole = total or 600.0
+            if patient:
+                return cls(first_sign=whole, idle=whole, total=total)
             return cls(first_sign=whole, total=whole)
         if fallback:
             idle = max(10.0, 1.5 * keep_alive)
             return cls(first_sign=10.0, first_content=12.0, idle=idle, total=total)
-        return cls(first_sign=60.0, first_content=120.0, idle=60.0, total=total)
+        return cls(first_sign=60.0, first_content=None if patient else 120.0, idle=60.0, total=total)
 
 
 @frozen(kw_only=True, eq=False, repr=False)

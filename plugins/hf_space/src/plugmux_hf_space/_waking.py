@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
@@ -65,24 +66,48 @@ async def wake(
     """Events while it takes, then the app, last.
 
     Asking an app for its description is the visit that wakes a sleeping Space (documented). Raises
-    DeadlineError (`limit` "waking"), ModelNotFoundError for one that is broken, paused or gone.
+    DeadlineError (`limit` "waking", or one of the attempt's), ModelNotFoundError for one that is broken,
+    paused or gone.
     """
     until = anyio.current_time() + settings.waking_limit
-    shelf = await open_shelf(session)
-    max_age = CHAT_SECONDS if request.state else 300.0
     place = await _addressed(session, place)
+    stage = ""
     while True:
-        try:
-            yield await shelf.app(
-                session, place.url or "", max_age=max_age, headers=request.options.extra_headers
-            )
+        with _told(place, stage):
+            found = await _visit(session, place, request)
+        if isinstance(found, App):
+            yield found
             return
-        except ProviderError as error:
-            stage = await _stage(session, place, error)
+        stage = found
         if anyio.current_time() + settings.poll_gap > until:
             raise _passed(place, stage, settings)
         yield Progress(stage="waking", message=f"{place.id} is {stage.lower().replace('_', ' ')}")
         await anyio.sleep(settings.poll_gap)
+
+
+async def _visit(session: Session, place: Place, request: Request) -> App | str:
+    """The app, or the stage of a Space that does not answer where waiting may help."""
+    shelf = await open_shelf(session)
+    max_age = CHAT_SECONDS if request.state else 300.0
+    try:
+        return await shelf.app(
+            session, place.url or "", max_age=max_age, headers=request.options.extra_headers
+        )
+    except ProviderError as error:
+        return await _stage(session, place, error)
+
+
+@contextmanager
+def _told(place: Place, stage: str) -> Iterator[None]:
+    """A limit of the attempt that passes while a Space wakes says so. `stage` is empty before it is known."""
+    try:
+        yield
+    except DeadlineError as error:
+        if not stage:
+            raise
+        raise DeadlineError(
+            f"{place.id} is still {stage}: {error.message}", limit=error.limit, seconds=error.seconds
+        ) from error
 
 
 async def _addressed(session: Session, place: Place) -> Place:
@@ -94,17 +119,24 @@ async def _addressed(session: Session, place: Place) -> Place:
 
 
 async def _facts(session: Session, space: str) -> SpaceFacts | None:
-    """What the Hub says, or None if it cannot be asked. Raises ModelNotFoundError for one that is gone."""
+    """What the Hub says, or None if it cannot be asked. Raises ModelNotFoundError for one that is gone,
+    DeadlineError where the attempt's own time is up."""
     try:
         facts = await get_space(session, Endpoints.load(session.settings, session.environ), space)
     except ModelNotFoundError:
         raise
-    except ProviderError:
+    except ProviderError as error:
+        if isinstance(error, DeadlineError) and error.limit in _WHOLE:
+            raise
         return None
     reason = obstacle(facts)
     if reason is not None:
         raise ModelNotFoundError(reason, code=facts.stage.lower() or None)
     return facts
+
+
+_WHOLE = frozenset({"first_content", "total"})
+"""Limits of the whole attempt, which no other question can come after."""
 
 
 async def _stage(session: Session, place: Place, error: ProviderError) -> str:

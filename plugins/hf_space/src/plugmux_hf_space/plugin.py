@@ -26,6 +26,7 @@ class SpacePlugin:
     settings = SETTINGS
     default_auth = Auth.OPTIONAL
     keep_alive = 15.0  # Gradio's heartbeat
+    own_limits = True  # waking_limit, queue_limit, run_limit
     credential_per_model = True
 
     def static_models(self, settings: Mapping[str, Any]) -> Sequence[Model]:
