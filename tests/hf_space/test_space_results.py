@@ -9,10 +9,12 @@ from attrs import evolve
 
 from plugmux.errors import MalformedResponseError
 from plugmux.events import Reset, Text
+from plugmux.media import MediaKind
 from plugmux.messages import Message, messages_from
 from plugmux_hf_space._app import app_of
 from plugmux_hf_space._history import chatbot_value, flat, injection_of, talk_of, with_rules
-from plugmux_hf_space._results import MAX_TEXT, FileData, Growing, files_of, text_of
+from plugmux_hf_space._results import MAX_TEXT, FileData, Growing, files_of, kind_of_file
+from plugmux_hf_space._spoken import attached_of, text_of
 from plugmux_hf_space._tasks import judge
 
 PNG = {"path": "/tmp/a.png", "url": "http://x/a.png", "meta": {"_type": "gradio.FileData"}}
@@ -91,6 +93,61 @@ TEXTS = [
 @pytest.mark.parametrize(("kind", "value", "text"), TEXTS)
 def test_the_text_of_an_answer(kind: str, value: Any, text: str) -> None:
     assert text_of(value, kind) == text
+
+
+SAID = [
+    ("a list of texts", ["one", "two"], "one\ntwo", []),
+    ("a file message", {"role": "assistant", "content": {"path": "/tmp/a.png"}}, "", ["/tmp/a.png"]),
+    ("a file", PNG, "", ["/tmp/a.png"]),
+    ("words and a file", ["look", {"file": PNG, "alt_text": None}], "look", ["/tmp/a.png"]),
+    ("a multimodal text", {"text": "look", "files": [PNG]}, "look", ["/tmp/a.png"]),
+    ("data", {"a": [1, 2]}, '{"a": [1, 2]}', []),
+    ("numbers", [1, 2], "[1, 2]", []),
+    ("nothing", [], "[]", []),
+]
+
+
+@pytest.mark.parametrize(("value", "text", "paths"), [row[1:] for row in SAID], ids=[row[0] for row in SAID])
+def test_what_the_function_of_a_chat_gave(value: Any, text: str, paths: list[str]) -> None:
+    assert text_of(value, "json", chat=True) == text
+    assert [file.path for file in attached_of(value, "json")] == paths
+
+
+def test_a_list_of_texts_that_is_no_chat_stays_what_it_is() -> None:
+    assert text_of(["one", "two"], "json") == '["one", "two"]'
+
+
+ASKED = {"role": "user", "content": {"file": {"path": "/tmp/asked.png"}}}
+SHOWN = [
+    ("gradio 6", [ASKED, {"role": "assistant", "content": [{"type": "file", "file": PNG}]}]),
+    ("gradio 5", [ASKED, {"role": "assistant", "content": {"file": PNG, "alt_text": None}}]),
+    ("a component", [ASKED, {"role": "assistant", "content": {"component": "image", "value": PNG}}]),
+    ("tuples", [["draw", {"file": PNG, "alt_text": None}]]),
+]
+
+
+@pytest.mark.parametrize("value", [row[1] for row in SHOWN], ids=[row[0] for row in SHOWN])
+def test_a_chatbots_files_are_those_of_its_last_turn(value: Any) -> None:
+    assert attached_of(value, "chatbot") == [A]
+    assert text_of(value, "chatbot") == ""
+
+
+def test_a_file_of_a_thought_is_no_answer() -> None:
+    thought = {"role": "assistant", "content": {"file": PNG}, "metadata": {"title": "Looking"}}
+    assert attached_of([thought], "chatbot") == []
+
+
+FILE_KINDS = [
+    (FileData(path="/tmp/a.png"), MediaKind.IMAGE),
+    (FileData(path="/tmp/a", mime_type="audio/wav"), MediaKind.AUDIO),
+    (FileData(url="http://x/a.mp4?x=1"), MediaKind.VIDEO),
+    (FileData(path="/tmp/a.pdf"), None),
+]
+
+
+@pytest.mark.parametrize(("file", "kind"), FILE_KINDS)
+def test_what_a_file_is(file: FileData, kind: MediaKind | None) -> None:
+    assert kind_of_file(file) is kind
 
 
 def test_only_what_is_new_is_said() -> None:

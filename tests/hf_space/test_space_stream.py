@@ -598,6 +598,50 @@ async def test_rules_stand_before_the_first_words_of_a_chatbots_history(
     assert [told(row) for row in join["data"][1]] == pairs
 
 
+@pytest.fixture
+def chatbot(script: Any) -> Any:
+    script.inputs = [("multimodaltextbox", "message", {}), ("chatbot", "history", {"value": []})]
+    script.outputs = [("chatbot", "history", {})]
+    return script
+
+
+async def test_a_picture_in_a_chats_answer_is_fetched(
+    server: FaultServer, chatbot: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    chatbot.files = {"/tmp/a.png": picture}
+    shown = [{"type": "text", "text": "Look:"}, {"type": "file", "file": says.file("/tmp/a.png")}]
+    chatbot.messages = [says.done([{"role": "assistant", "content": shown}]), says.close]
+    events = await collect(server.url, "draw")
+    assert words(events) == "Look:"
+    assert [media.data for media in kinds(events, Media)] == [picture]
+
+
+@pytest.mark.parametrize(("path", "said"), [("/tmp/gone.png", "does not give out"), ("/tmp/a.pdf", "no pic")])
+async def test_a_file_of_a_chats_answer_that_cannot_be_given_is_told(
+    server: FaultServer, chatbot: Any, says: Any, collect: Collect, path: str, said: str
+) -> None:
+    shown = [{"type": "text", "text": "Look:"}, {"type": "file", "file": says.file(path)}]
+    chatbot.messages = [says.done([{"role": "assistant", "content": shown}]), says.close]
+    events = await collect(server.url, "draw")
+    assert words(events) == "Look:"
+    (notice,) = kinds(events, Notice)
+    assert notice.code == "file-left-out"
+    assert said in notice.message
+
+
+async def test_images_of_earlier_messages_are_told_to_be_left_out(
+    server: FaultServer, chatbot: Any, says: Any, collect: Collect
+) -> None:
+    chatbot.messages = [says.done([{"role": "assistant", "content": "Me"}]), says.close]
+    seen = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    first = {"role": "user", "content": [{"type": "text", "text": "Hi"}, seen]}
+    told = kinds(await collect(server.url, [first, *HISTORY[1:]]), Notice)
+    assert [(notice.code, notice.option) for notice in told] == [("option-ignored", "image")]
+    (kept,) = kinds(await collect(server.url, [first]), ConversationState)
+    going = going_on(server.url, kept.state)
+    assert kinds(await collect(server.url, [first, *HISTORY[1:]], conversation=going), Notice) == told
+
+
 # Changes, and wrong asks
 
 

@@ -14,6 +14,7 @@ from plugmux_hf_space._job import new_session
 from plugmux_hf_space._tasks import History, Verdict
 
 if TYPE_CHECKING:
+    from plugmux.messages import Message
     from plugmux.requests import Request
 
 __all__ = ["Chat", "prepare"]
@@ -44,8 +45,26 @@ def prepare(app: App, verdict: Verdict, request: Request, place: str) -> Chat:
         case History.REQUEST:
             chat = _in_request(app, verdict, request, talk)
         case _:
-            return _single(verdict, request, talk)
+            return _with_remark(_single(verdict, request, talk), request)
+    if chat.history is not None or chat.session_hash != _known_session(app, request):
+        chat = _with_remark(chat, request)
     return evolve(chat, state={"session": chat.session_hash, "run": app.run_id, "place": place})
+
+
+def _with_remark(chat: Chat, request: Request) -> Chat:
+    """Of earlier messages only the words go to an app that has not seen them."""
+    last = next((m for m in reversed(request.messages) if m.role == "user"), None)
+    if not any(_has_image(message) for message in request.messages if message is not last):
+        return chat
+    left_out = Notice(
+        code="option-ignored", option="image", message="the images of earlier messages are not sent again"
+    )
+    return evolve(chat, notices=(*chat.notices, left_out))
+
+
+def _has_image(message: Message) -> bool:
+    parts = message.content if isinstance(message.content, tuple) else ()
+    return any(part.get("type") == "image_url" for part in parts)
 
 
 def _single(verdict: Verdict, request: Request, talk: Talk) -> Chat:

@@ -1,8 +1,7 @@
-"""What an endpoint's data says: files, text, and what has changed since the last look."""
+"""What an endpoint's data says: files, numbers, and what has changed since the last look."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from plugmux.media import MediaKind
 from plugmux_hf_space._diffs import BrokenDiffError, apply_edits
 from plugmux_hf_space._tasks import Verdict
 
-__all__ = ["FileData", "Growing", "Replay", "files_of", "media_kind", "remarks", "text_of", "thought_of"]
+__all__ = ["FileData", "Growing", "Replay", "files_of", "kind_of_file", "media_kind", "remarks"]
 
 MAX_TEXT = 16 * 1024 * 1024
 
@@ -52,7 +51,12 @@ def files_of(value: object, *, depth: int = 8) -> list[FileData]:
     if depth == 0:
         return []
     match value:
-        case {"video": dict() as inner} | {"image": dict() as inner} | {"composite": dict() as inner}:
+        case (
+            {"video": dict() as inner}
+            | {"image": dict() as inner}
+            | {"composite": dict() as inner}
+            | {"file": dict() as inner}
+        ):
             return files_of(inner, depth=depth - 1)
         case {"path": path, **rest} if isinstance(path, str) or isinstance(rest.get("url"), str):
             return [_file(value)]
@@ -67,6 +71,16 @@ def files_of(value: object, *, depth: int = 8) -> list[FileData]:
     return []
 
 
+def kind_of_file(file: FileData) -> MediaKind | None:
+    """What a file is by its MIME type, else by its name; None for what is no picture, film or sound."""
+    import mimetypes
+
+    named = (file.path or file.url or "").partition("?")[0]
+    mime_type = file.mime_type or mimetypes.guess_type(named)[0] or ""
+    found = (kind for kind in MediaKind if mime_type.startswith(f"{kind.value}/"))
+    return next(found, None)
+
+
 def _file(value: Any) -> FileData:
     path, url, mime_type = value.get("path"), value.get("url"), value.get("mime_type")
     return FileData(
@@ -75,74 +89,6 @@ def _file(value: Any) -> FileData:
         is_stream=bool(value.get("is_stream")),
         mime_type=mime_type if isinstance(mime_type, str) else None,
     )
-
-
-def text_of(value: Any, kind: str) -> str:
-    """The text of an answer. A Chatbot's is that of the assistant's messages behind the last user's."""
-    if kind == "chatbot":
-        return _of_chat(value)
-    match value:
-        case None:
-            return ""
-        case str():
-            return value
-        case {"__type__": "update", "value": str() as text}:
-            return text
-        case {"text": str() as text}:
-            return text
-        case {"content": str() | list()}:
-            return _joined([value])
-        case list() if value and all(isinstance(item, Mapping) and "content" in item for item in value):
-            return _joined(value)
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except RecursionError as error:
-        raise MalformedResponseError("the answer is nested too deeply") from error
-
-
-def _of_chat(value: object) -> str:
-    rows = value if isinstance(value, list) else []
-    if rows and isinstance(rows[-1], list):  # tuples: [[user, assistant], …], up to gradio 5
-        return _of_content(rows[-1][1]) if len(rows[-1]) > 1 else ""
-    return _joined(_last_turn(rows))
-
-
-def thought_of(value: object) -> str:
-    """What a chat's assistant thinks aloud: messages whose metadata has a title (documented by gradio)."""
-    rows = value if isinstance(value, list) else [value]
-    return "\n".join(_of_content(row.get("content")) for row in _last_turn(rows) if _is_thought(row))
-
-
-def _last_turn(rows: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """The assistant's messages behind the last user's."""
-    turn: list[Mapping[str, Any]] = []
-    for row in reversed(rows):
-        if not isinstance(row, Mapping) or row.get("role", "assistant") != "assistant":
-            break
-        turn.insert(0, row)
-    return turn
-
-
-def _joined(messages: Sequence[Mapping[str, Any]]) -> str:
-    said = (_of_content(message.get("content")) for message in messages if not _is_thought(message))
-    return "\n".join(filter(None, said))
-
-
-def _is_thought(message: Mapping[str, Any]) -> bool:
-    metadata = message.get("metadata")
-    return isinstance(metadata, Mapping) and bool(metadata.get("title"))
-
-
-def _of_content(content: object, *, depth: int = 8) -> str:
-    """A message's content: text up to gradio 5, a list of parts in 6 (recorded)."""
-    match content:
-        case str():
-            return content
-        case list() if depth:
-            return "".join(_of_content(part, depth=depth - 1) for part in content)
-        case {"type": "text", "text": str() as text} | {"text": str() as text}:
-            return text
-    return ""
 
 
 def remarks(verdict: Verdict, data: Sequence[Any]) -> list[Notice]:

@@ -10,15 +10,7 @@ import anyio
 from attrs import define, field
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError, ServerError
-from plugmux.events import (
-    ConversationState,
-    Event,
-    Finish,
-    Notice,
-    Preview,
-    Progress,
-    ServedBy,
-)
+from plugmux.events import ConversationState, Event, Finish, Notice, Preview, Progress, ServedBy
 from plugmux.media import Media, MediaKind
 from plugmux_hf_space._app import App
 from plugmux_hf_space._binding import Given, bind
@@ -32,13 +24,13 @@ from plugmux_hf_space._results import (
     Growing,
     Replay,
     files_of,
+    kind_of_file,
     media_kind,
     remarks,
-    text_of,
-    thought_of,
 )
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
+from plugmux_hf_space._spoken import attached_of, text_of, thought_of
 from plugmux_hf_space._tasks import History, Verdict, judge, pick
 from plugmux_hf_space._waking import place_of_model, wake
 from plugmux_hf_space._wire import Broken, Completed, Estimation, Generating, Log, Message, Report, Starts
@@ -230,8 +222,26 @@ class Answer:
         return [Preview(media=preview)]
 
     def _spoken(self, value: Any, verdict: Verdict) -> list[Event]:
-        thoughts = self._growing.think(thought_of(value)) if verdict.history is not History.NONE else []
-        return [*thoughts, *self._growing.feed(text_of(value, verdict.answer_kind))]
+        chat = verdict.history is not History.NONE
+        thoughts = self._growing.think(thought_of(value)) if chat else []
+        return [*thoughts, *self._growing.feed(text_of(value, verdict.answer_kind, chat=chat))]
+
+    async def _attached(self, value: Any, verdict: Verdict) -> list[Event]:
+        """The files of a chat's answer. One that cannot be had takes nothing from the words."""
+        if verdict.history is History.NONE:
+            return []
+        found: list[Event] = []
+        for file in attached_of(value, verdict.answer_kind)[:MAX_FILES]:
+            kind = kind_of_file(file)
+            name = (file.path or file.url or "").rpartition("/")[2][:100]
+            if kind is None:
+                found.append(_lost(f"{name} is no picture, film or sound"))
+                continue
+            try:
+                found.append(await self._fetch(file, kind))
+            except ProviderError as error:
+                found.append(_lost(f"{name}: {error.message}"))
+        return found
 
     async def _result(self, verdict: Verdict, data: Sequence[Any]) -> list[Event]:
         place = verdict.answer[0]
@@ -239,7 +249,7 @@ class Answer:
             raise InvalidRequestError("the app's result does not fit its own description", code="schema")
         kind = media_kind(verdict)
         if kind is None:
-            return self._spoken(data[place], verdict)
+            return [*self._spoken(data[place], verdict), *await self._attached(data[place], verdict)]
         files = files_of(data[place])
         if verdict.answer_kind == "imageslider":
             files = files[-1:]  # before and after
@@ -259,6 +269,10 @@ class Answer:
             media = await download(self.session, self.app, file, kind, prompt=self.request.prompt)
             self._fetched = {key: media}
         return self._fetched[key]
+
+
+def _lost(why: str) -> Notice:
+    return Notice(code="file-left-out", message=f"a file of the answer is left out: {why}")
 
 
 def _told(message: Message) -> list[Event]:
