@@ -14,7 +14,7 @@ from plugmux_hf_space._app import Component, Slot, app_of
 from plugmux_hf_space._binding import Bound, Given, bind
 from plugmux_hf_space._settings import Override
 from plugmux_hf_space._tasks import judge
-from plugmux_hf_space._values import MisfitError, fit
+from plugmux_hf_space._values import MisfitError, fit, unset
 
 Part = tuple[str, str, dict[str, Any]]
 FILE = {"path": "/tmp/in.png", "meta": {"_type": "gradio.FileData"}}
@@ -83,6 +83,48 @@ def test_a_choice_is_made_by_value_by_label_or_by_how_it_begins(place: Slot, val
 
 def test_a_dropdown_that_takes_anything_takes_anything() -> None:
     assert fit(slot("dropdown", choices=["a"], allow_custom_value=True), "b") == "b"
+
+
+TAGS = slot("dropdown", choices=[["Ink", "ink"], ["Oil", "oil"], ["Wax", "wax"]], multiselect=True)
+MARKS = slot("checkboxgroup", choices=["x", "y"])
+SEVERAL = [
+    (TAGS, ["ink", "Wax"], ["ink", "wax"]),
+    (TAGS, ("oil",), ["oil"]),
+    (TAGS, "oil", ["oil"]),
+    (TAGS, [], []),
+    (TAGS, None, []),
+    (MARKS, "x", ["x"]),
+    (MARKS, ["x", "Y"], ["x", "y"]),
+    (slot("dropdown", choices=["a"], multiselect=True, allow_custom_value=True), ["a", "b"], ["a", "b"]),
+]
+
+
+@pytest.mark.parametrize(("place", "value", "chosen"), SEVERAL)
+def test_where_several_may_be_chosen_each_is_and_one_is_a_list_of_one(
+    place: Slot, value: Any, chosen: list[str]
+) -> None:
+    assert fit(place, value) == chosen
+
+
+def test_one_of_several_that_is_no_choice_is_named() -> None:
+    with pytest.raises(MisfitError, match="'chalk' is not among its choices: 'ink'"):
+        fit(TAGS, ["ink", "chalk"])
+
+
+def test_nothing_is_chosen_where_several_may_be_and_the_page_chooses_none() -> None:
+    assert unset(TAGS) == unset(MARKS) == []
+
+
+SWITCHES = [(True, True), (0, False), ("false", False), ("On", True), (" no ", False), ("maybe", None)]
+
+
+@pytest.mark.parametrize(("value", "on"), SWITCHES)
+def test_a_switch_understands_words(value: Any, on: bool | None) -> None:
+    if on is None:
+        with pytest.raises(MisfitError, match="neither true nor false"):
+            fit(slot("checkbox"), value)
+    else:
+        assert fit(slot("checkbox"), value) is on
 
 
 FLUX: list[Part] = [

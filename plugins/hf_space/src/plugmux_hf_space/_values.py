@@ -21,7 +21,20 @@ class MisfitError(ValueError):
 
 
 def fit(slot: Slot, value: Any) -> Any:
-    """The value as the parameter takes it. Raises MisfitError."""
+    """The value as the parameter takes it, a list where it takes several. Raises MisfitError."""
+    if not _takes_several(slot):
+        return _fit_one(slot, value)
+    given = value if isinstance(value, list | tuple) else [] if value is None else [value]
+    return [_fit_one(slot, item) for item in given]
+
+
+def _takes_several(slot: Slot) -> bool:
+    return slot.kind == "checkboxgroup" or (
+        slot.kind == "dropdown" and bool(slot.component.props.get("multiselect"))
+    )
+
+
+def _fit_one(slot: Slot, value: Any) -> Any:
     choices = choices_of(slot)
     if choices:
         return _choice(choices, value, free=bool(slot.component.props.get("allow_custom_value")))
@@ -29,7 +42,7 @@ def fit(slot: Slot, value: Any) -> Any:
         case "slider" | "number":
             return _number(slot, value)
         case "checkbox":
-            return bool(value)
+            return _switched(value)
         case "textbox" | "code" | "markdown":
             return str(value)
     return value
@@ -39,12 +52,14 @@ def unset(slot: Slot) -> Any:
     """What goes into a parameter that nobody filled: its default, else what an untouched page sends."""
     if slot.has_default:
         return slot.default
+    if _takes_several(slot):
+        return []
     match slot.kind:
         case "textbox" | "code":
             return ""
         case "checkbox":
             return False
-        case "checkboxgroup" | "chatbot" | "gallery":
+        case "chatbot" | "gallery":
             return []
         case "multimodaltextbox":
             return {"text": "", "files": []}
@@ -53,7 +68,7 @@ def unset(slot: Slot) -> Any:
 
 def choices_of(slot: Slot) -> list[tuple[str, Any]]:
     """Label and value of each choice, for components that offer a choice."""
-    if slot.kind not in ("dropdown", "radio"):
+    if slot.kind not in ("dropdown", "radio", "checkboxgroup"):
         return []
     given = slot.component.props.get("choices")
     rows = given if isinstance(given, list) else slot.schema.get("enum")
@@ -91,6 +106,20 @@ def _starts(choice: object, wanted: str) -> bool:
     return bool(wanted) and bool(
         re.match(rf"{re.escape(wanted)}(?![\w:.])|{re.escape(wanted)}s\b", _folded(choice))
     )
+
+
+def _switched(value: Any) -> bool:
+    """On or off; a setting or a command line may say it in words."""
+    if not isinstance(value, str):
+        return bool(value)
+    word = value.strip().lower()
+    if word not in _ON | _OFF:
+        raise MisfitError(f"{value!r} is neither true nor false")
+    return word in _ON
+
+
+_ON = frozenset({"true", "yes", "on", "1"})
+_OFF = frozenset({"false", "no", "off", "0", ""})
 
 
 def _number(slot: Slot, value: Any) -> float | int:
