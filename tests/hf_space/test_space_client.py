@@ -15,7 +15,7 @@ from plugmux.errors import AllProvidersFailedError, NoRouteError
 from plugmux.events import Media, Text
 from plugmux.sandbox import Sandbox, Timings
 from plugmux.settings import Settings
-from plugmux.testing import FaultServer
+from plugmux.testing import FaultServer, replies
 from plugmux_hf_space._app import app_of
 from plugmux_hf_space._places import Place
 from plugmux_hf_space._tasks import judge
@@ -97,6 +97,18 @@ async def test_the_token_reaches_a_trusted_space_and_no_other(
         assert not [r for r in app.requests if "authorization" in r.headers]
         joined = next(r for r in app.requests if r.path.endswith("/queue/join"))
         assert joined.headers.get("x-hf-authorization") == seen
+
+
+async def test_a_private_space_that_nobody_trusts_is_to_be_named_in_the_setting(
+    server: FaultServer, script: Any, settings: Callable[..., Settings]
+) -> None:
+    async with FaultServer(replies.json({"detail": "Not Found"}, status=404)) as app:
+        script.spaces = {"a/b": {"host": app.url, "private": True, "runtime": {"stage": "RUNNING"}}}
+        known = settings(PLUGMUX_HF_SPACE_HUB_URL=server.url)
+        async with plugmux.AsyncClient(token=SECRET, settings=known) as client:
+            with pytest.raises(AllProvidersFailedError, match="name a/b in the setting trusted of hf-space"):
+                await client.complete("spaces/a/b", "hi")
+        assert not [r for r in app.requests if SECRET in str(r.headers)]
 
 
 # The sandbox

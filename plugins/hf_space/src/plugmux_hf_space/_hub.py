@@ -119,7 +119,7 @@ def _translated(error: ProviderError, space: str) -> ProviderError:
         return ModelNotFoundError(
             f"the Hub has no public Space {space}",
             status=401,
-            remedy="a private one wants a token: set HF_TOKEN",
+            remedy="a private one wants a token, HF_TOKEN, and its name in the setting trusted",
         )
     if error.status is not None and error.status >= 500:
         return ServerError(f"the Hub did not answer for {space}: {error.message}", status=error.status)

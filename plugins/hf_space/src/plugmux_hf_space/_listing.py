@@ -18,6 +18,7 @@ from plugmux_hf_space._places import Place, place_of, space_address, space_of
 from plugmux_hf_space._settings import Override, SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
 from plugmux_hf_space._tasks import Verdict, judge
+from plugmux_hf_space._trust import PRIVATE
 from plugmux_hf_space._zerogpu import ACCOUNT
 
 if TYPE_CHECKING:
@@ -199,8 +200,9 @@ def _entry(place: Place, endpoint: str | None, tasks: tuple[Task, ...], facts: S
 def _told(facts: SpaceFacts, extra: Mapping[str, str]) -> dict[str, Any]:
     """What the Hub's facts change of an entry. `hub_host` is the only address that may see a token."""
     named = {"hub_host": facts.url, "url": facts.url} if facts.url else {}
+    private = {PRIVATE: "yes"} if facts.private else {}
     account = ACCOUNT if facts.is_on_zerogpu else None
-    return {"extra": {**extra, "space": facts.id, **named}, "account": account}
+    return {"extra": {**extra, "space": facts.id, **named, **private}, "account": account}
 
 
 def _refuse(facts: SpaceFacts) -> None:

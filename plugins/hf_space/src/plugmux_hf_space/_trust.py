@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plugmux.credentials import Credential
-from plugmux.errors import InvalidInputError, ProviderError
+from plugmux.errors import InvalidInputError, PermissionDeniedError, ProviderError
 from plugmux.huggingface.endpoints import Endpoints
 from plugmux.huggingface.tokens import Token, find_token
 from plugmux_hf_space._settings import SpaceSettings
@@ -14,7 +14,10 @@ from plugmux_hf_space._zerogpu import ACCOUNT
 if TYPE_CHECKING:
     from plugmux.session import Session
 
-__all__ = ["credential_of"]
+__all__ = ["PRIVATE", "credential_of", "locked_out"]
+
+PRIVATE = "private"
+"""In `Model.extra`: the Hub says that the Space is private, so it answers to a token only."""
 
 
 def credential_of(session: Session, challenge: ProviderError | None = None) -> Credential | None:
@@ -37,6 +40,21 @@ def credential_of(session: Session, challenge: ProviderError | None = None) -> C
     if not host or not SpaceSettings.load(session.settings).trusts(space):
         return None
     return _made("x-hf-authorization", token, host)
+
+
+def locked_out(session: Session, error: ProviderError) -> PermissionDeniedError | None:
+    """Why the model's app does not answer, if that is because it is private and may not see the token."""
+    model = session.model
+    if model is None or PRIVATE not in model.extra or session.credential is not None:
+        return None
+    if error.code != "unavailable" and error.status not in (401, 403):
+        return None
+    space = model.extra.get("space")
+    return PermissionDeniedError(
+        f"{space} is private, and your token is not sent to it",
+        code="private",
+        remedy=f"if you trust its code, name {space} in the setting trusted of {session.provider}",
+    )
 
 
 def _made(header: str, token: Token, origin: str) -> Credential:

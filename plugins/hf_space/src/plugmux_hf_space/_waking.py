@@ -18,6 +18,7 @@ from plugmux_hf_space._known import KNOWN
 from plugmux_hf_space._places import Place, place_of, space_address, space_of
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
+from plugmux_hf_space._trust import locked_out
 
 if TYPE_CHECKING:
     from plugmux.model import Model
@@ -141,6 +142,8 @@ _WHOLE = frozenset({"first_content", "total"})
 
 async def _stage(session: Session, place: Place, error: ProviderError) -> str:
     """The stage of a Space that does not answer, if waiting may help. Raises what is wrong otherwise."""
+    if (locked := locked_out(session, error)) is not None:
+        raise locked from error
     if error.code != "unavailable" or place.space is None:
         raise error
     facts = await _facts(session, place.space)

@@ -10,7 +10,7 @@ import click
 from attrs import evolve
 
 from plugmux.cache import Cache
-from plugmux.errors import InvalidInputError
+from plugmux.errors import InvalidInputError, ProviderError
 from plugmux.http import Http
 from plugmux.model import Model
 from plugmux.requests import Limits
@@ -23,7 +23,7 @@ from plugmux_hf_space._places import Place, place_of, space_of
 from plugmux_hf_space._settings import Override
 from plugmux_hf_space._shelf import fetch_app
 from plugmux_hf_space._tasks import judge
-from plugmux_hf_space._trust import credential_of
+from plugmux_hf_space._trust import credential_of, locked_out
 from plugmux_hf_space.inspection import as_plain, as_text
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ async def _look(place: Place, provider: str) -> tuple[Place, App, Override]:
         model = models_of(place, None, facts)[0]
         told = _session(provider, settings, transport, model=model)
         told = _session(provider, settings, transport, model=model, credential=credential_of(told))
-        app = await fetch_app(told, place.url or "")
+        try:
+            app = await fetch_app(told, place.url or "")
+        except ProviderError as error:
+            raise locked_out(told, error) or error from None
         return evolve(place, url=app.url), app, lister.settings.override_of(place)
     finally:
         await transport.aclose()
