@@ -244,7 +244,8 @@ async def open_session(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Call
 
 @pytest.fixture
 async def ask(open_session: Callable[..., Session]) -> Callable[..., Any]:
-    """Asks an app as the core does: looks the name up, then streams. Gives the generator of events."""
+    """Asks an app as the core does: looks the name up, unless a model is given, then streams. Gives the
+    generator of events."""
 
     async def ask_one(
         name: str,
@@ -254,11 +255,12 @@ async def ask(open_session: Callable[..., Session]) -> Callable[..., Any]:
         conversation: Any = None,
         settings: dict[str, Any] | None = None,
         session: Session | None = None,
+        model: Model | None = None,
         **options: Any,
     ) -> AsyncIterator[Event]:
         session = session or open_session(**(settings or {}))
-        found = await plugin.get_models(session, name)
-        model = evolve(found[0], provider="hf-space")
+        model = model or (await plugin.get_models(session, name))[0]
+        model = evolve(model, provider="hf-space")
         request = Request(
             id="request-1",
             model=model,

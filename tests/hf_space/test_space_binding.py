@@ -172,6 +172,7 @@ def test_what_had_to_be_changed_is_said(bound: Callable[..., Bound]) -> None:
 def test_what_the_app_cannot_take_is_said(bound: Callable[..., Bound]) -> None:
     (notice,) = bound(Given(prompt="a fox", options={"fps": 24})).notices
     assert (notice.code, notice.option) == ("option-ignored", "fps")
+    assert notice.message == "the app has no parameter for fps"
 
 
 def test_an_aspect_ratio_becomes_a_size_of_the_same_area(bound: Callable[..., Bound]) -> None:

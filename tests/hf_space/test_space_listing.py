@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -260,6 +261,22 @@ async def test_an_app_that_does_nothing_known_says_so(
     script.outputs = [("label", "Class", {})]
     with pytest.raises(ModelNotFoundError, match="plugmux space inspect"):
         await plugin.get_models(open_session(), server.url)
+
+
+NAMELESS = [
+    ("nope", [], "has no endpoint #nope$"),
+    ("run", [("label", "Class", {})], "does no task of plugmux with #run: no media and no text comes out"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "outputs", "said"), NAMELESS)
+async def test_an_endpoint_that_cannot_be_had_says_why(
+    server: FaultServer, script: Any, open_session: Open, endpoint: str, outputs: list[Any], said: str
+) -> None:
+    script.outputs = outputs or script.outputs
+    with pytest.raises(ModelNotFoundError) as caught:
+        await plugin.get_models(open_session(), f"{server.url}#{endpoint}")
+    assert re.search(said, caught.value.message)
 
 
 async def test_the_hubs_hosts_are_left_alone_when_offline(open_session: Open) -> None:

@@ -30,6 +30,7 @@ from plugmux.events import (
     Text,
 )
 from plugmux.messages import Conversation, ProviderState
+from plugmux.model import Model
 from plugmux.testing import Close, FaultServer, Hang, Wait, replies
 
 Collect = Callable[..., Any]
@@ -715,6 +716,54 @@ async def test_a_task_that_the_app_does_not_do_is_named_with_what_it_does(
 ) -> None:
     with pytest.raises(InvalidRequestError, match=r"text-to-video.*text-generation"):
         await collect(server.url, task="text-to-video")
+
+
+async def test_an_endpoint_that_is_not_there_is_named_with_those_that_are(
+    server: FaultServer, says: Any, collect: Collect, open_session: Any
+) -> None:
+    named = Model(id="nope", source="named")
+    with pytest.raises(InvalidRequestError, match="no endpoint #nope; it does #run: text-generation"):
+        await collect(server.url, model=named, session=open_session(base_url=server.url))
+
+
+@pytest.mark.parametrize("name", ["run", "org/model"])
+async def test_a_name_that_was_passed_through_does_what_the_app_does(
+    server: FaultServer,
+    painter: Any,
+    says: Any,
+    collect: Collect,
+    open_session: Any,
+    picture: bytes,
+    name: str,
+) -> None:
+    painter.files = {"/tmp/1.png": picture}
+    painter.messages = [says.done(says.file("/tmp/1.png"), 42), says.close]
+    named = Model(id=name, source="named")
+    events = await collect(server.url, model=named, session=open_session(base_url=server.url))
+    assert len(kinds(events, Media)) == 1
+
+
+@pytest.fixture
+def demanding(script: Any, says: Any) -> Any:
+    """An app with a parameter that has no default and means nothing to us."""
+    script.inputs = [("textbox", "prompt", {}), ("number", "depth", {})]
+    script.messages = [says.done("Hello"), says.close]
+    return script
+
+
+async def test_a_parameter_without_a_default_may_be_given_in_the_extra_body(
+    server: FaultServer, demanding: Any, collect: Collect
+) -> None:
+    assert words(await collect(f"{server.url}#run", "hi", extra_body={"depth": 3})) == "Hello"
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["data"] == ["hi", 3.0]
+
+
+async def test_a_parameter_without_a_default_that_nobody_gives_is_named(
+    server: FaultServer, demanding: Any, collect: Collect
+) -> None:
+    with pytest.raises(InvalidRequestError, match=r"#run cannot be called: .* 'depth' has no default"):
+        await collect(f"{server.url}#run", "hi")
 
 
 async def test_a_page_that_is_no_app_is_told(server: FaultServer, script: Any, collect: Collect) -> None:

@@ -133,7 +133,7 @@ class _Filling:
             options = self._as_size(options)
         for option, value in options.items():
             if not self._put(option, value):
-                self._say("option-ignored", option, "the app has no parameter for it")
+                self._say("option-ignored", option, f"the app has no parameter for {option}")
         if "seed" in options and "seed" in self.verdict.options:
             self._put("randomize_seed", False)
         if "n" in self.verdict.options and "n" not in options:

@@ -153,18 +153,29 @@ def models_of(
     if app is None:
         unread = _entry(place, place.endpoint, tuple(Task), facts)
         return [evolve(unread, extra={**unread.extra, UNREAD: "yes"})]
-    usable = [verdict for verdict in judge(app, override) if verdict.tasks]
+    verdicts = judge(app, override)
     if place.endpoint is not None:
-        usable = [verdict for verdict in usable if verdict.endpoint.name == place.endpoint]
+        named = [endpoint for endpoint in app.endpoints if endpoint.name == place.endpoint]
+        given = {slot.name for endpoint in named for slot in endpoint.visible if slot.name}
+        verdicts = judge(app, override, given=given)  # a caller who names it may fill what it wants
+        verdicts = tuple(verdict for verdict in verdicts if verdict.endpoint.name == place.endpoint)
+    usable = [verdict for verdict in verdicts if verdict.tasks]
     if not usable:
         raise ModelNotFoundError(
-            f"{place.id}: no endpoint {place.endpoint or ''}does a task of plugmux".replace("  ", " "),
+            f"{place.id} {_nothing(place.endpoint, verdicts)}",
             code="no-task",
             remedy=f"plugmux space inspect {place.url} shows why",
         )
     first, *rest = usable
     models = [_of_verdict(place, first, facts, named=place.endpoint is not None)]
     return models + [_of_verdict(place, verdict, facts, named=True) for verdict in rest]
+
+
+def _nothing(endpoint: str | None, verdicts: Sequence[Verdict]) -> str:
+    if endpoint is None:
+        return "has no endpoint that does a task of plugmux"
+    why = next((verdict.why for verdict in verdicts), "")
+    return f"does no task of plugmux with #{endpoint}: {why}" if why else f"has no endpoint #{endpoint}"
 
 
 def _of_verdict(place: Place, verdict: Verdict, facts: SpaceFacts | None, *, named: bool) -> Model:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
-from attrs import define, field
+from attrs import define, evolve, field
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError, ServerError
 from plugmux.events import ConversationState, Event, Finish, Notice, Preview, Progress, ServedBy
@@ -15,9 +15,9 @@ from plugmux.media import Media, MediaKind
 from plugmux_hf_space._app import App
 from plugmux_hf_space._binding import Given, bind
 from plugmux_hf_space._chat import Chat, prepare
+from plugmux_hf_space._choice import choose
 from plugmux_hf_space._files import download, given_images, upload
 from plugmux_hf_space._job import Job
-from plugmux_hf_space._listing import UNREAD
 from plugmux_hf_space._places import Place
 from plugmux_hf_space._results import (
     FileData,
@@ -31,7 +31,7 @@ from plugmux_hf_space._results import (
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
 from plugmux_hf_space._spoken import attached_of, text_of, thought_of
-from plugmux_hf_space._tasks import History, Verdict, judge, pick
+from plugmux_hf_space._tasks import History, Verdict, fits
 from plugmux_hf_space._waking import place_of_model, wake
 from plugmux_hf_space._wire import Broken, Completed, Estimation, Generating, Log, Message, Report, Starts
 
@@ -96,7 +96,9 @@ class Answer:
     _next_preview: float = float("-inf")
 
     async def events(self) -> AsyncGenerator[Event, None]:
-        verdict = self._verdict()
+        verdict = choose(self.app, self._override, self.request, self.place.endpoint)
+        if not fits(verdict, self.request.task):
+            self.request = evolve(self.request, task=verdict.tasks[0])
         chat = prepare(self.app, verdict, self.request, self.place.id)
         for notice in chat.notices:
             yield notice
@@ -115,22 +117,6 @@ class Answer:
     @property
     def _override(self) -> Any:
         return self.settings.override_of(self.place)
-
-    def _verdict(self) -> Verdict:
-        verdicts = judge(self.app, self._override)
-        task = None if UNREAD in self.request.model.extra else self.request.task
-        found = pick(verdicts, task, self.place.endpoint)
-        if found is not None:
-            return found
-        usable = [f"#{v.endpoint.name}: {', '.join(v.tasks)}" for v in verdicts if v.tasks]
-        does = "; ".join(usable) or "nothing that plugmux knows"
-        wanted = f"#{self.place.endpoint}" if self.place.endpoint else self.request.task.value
-        raise InvalidRequestError(
-            f"the app does not do {wanted}; it does {does}",
-            param="task",
-            code="no-endpoint",
-            remedy=f"plugmux space inspect {self.app.url} shows why",
-        )
 
     async def _given(self, chat: Chat) -> Given:
         options = {k: v for k, v in self.request.options.given().items() if k not in _ELSEWHERE}

@@ -7,7 +7,7 @@ that `plugmux space inspect` can show them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import Enum
 
 from attrs import evolve, field, frozen
@@ -17,7 +17,7 @@ from plugmux_hf_space._app import App, Component, Endpoint, Slot
 from plugmux_hf_space._settings import Override
 from plugmux_hf_space._synonyms import FILE_KINDS, TEXT_KINDS, option_of
 
-__all__ = ["History", "Verdict", "judge", "pick"]
+__all__ = ["History", "Verdict", "fits", "judge", "pick"]
 
 
 class History(str, Enum):
@@ -55,10 +55,13 @@ class Verdict:
         return None if place is None else self.endpoint.slots[place]
 
 
-def judge(app: App, override: Override | None = None) -> tuple[Verdict, ...]:
-    """A verdict on every endpoint, the best usable one first."""
+def judge(app: App, override: Override | None = None, *, given: Collection[str] = ()) -> tuple[Verdict, ...]:
+    """A verdict on every endpoint, the best usable one first.
+
+    `given` are the app's own parameters that the caller fills, by name.
+    """
     override = override or Override()
-    verdicts = [_verdict(app, endpoint, override) for endpoint in app.endpoints if endpoint.name]
+    verdicts = [_verdict(app, endpoint, override, given) for endpoint in app.endpoints if endpoint.name]
     return tuple(sorted(verdicts, key=lambda v: (not v.tasks, -v.score, v.endpoint.id)))
 
 
@@ -94,7 +97,7 @@ _COUNTED = frozenset({"image", "video", "audio"})
 _RANK = ("video", "audio", "image", "chatbot", "text")
 
 
-def _verdict(app: App, endpoint: Endpoint, override: Override) -> Verdict:
+def _verdict(app: App, endpoint: Endpoint, override: Override, given: Collection[str]) -> Verdict:
     chosen = override.endpoint is not None and override.endpoint.strip("/") == endpoint.name
     reason = _closed(endpoint) or (None if chosen else _helper(app, endpoint))
     if reason is not None:
@@ -102,7 +105,7 @@ def _verdict(app: App, endpoint: Endpoint, override: Override) -> Verdict:
     kind, answer = _answer(endpoint)
     options = _options(endpoint, override, counts=kind in _COUNTED)
     verdict = Verdict(endpoint=endpoint, answer=answer, options=options)
-    verdict = _judged(app, verdict, kind, _missing(verdict, override))
+    verdict = _judged(app, verdict, kind, _missing(verdict, {*override.values, *given}))
     if chosen and override.task:
         verdict = evolve(verdict, tasks=(Task(override.task),), why=f"{verdict.why}; the task is overridden")
     return evolve(verdict, score=_score(verdict) + (1000 if chosen else 0)) if verdict.tasks else verdict
@@ -263,14 +266,14 @@ def _text_tasks(takes: Mapping[str, int], told: str) -> tuple[tuple[Task, ...], 
     return (), f"{told}, and neither text nor media goes in"
 
 
-def _missing(verdict: Verdict, override: Override) -> str | None:
+def _missing(verdict: Verdict, given: Collection[str]) -> str | None:
     """A parameter that nobody can fill: no default, and no option that goes there."""
     mapped = set(verdict.options.values())
     for i, slot in enumerate(verdict.endpoint.slots):
         if slot.name is None or slot.has_default or i in mapped or slot.kind in _FILLED:
             continue
-        if slot.name not in override.values:
-            return f"the parameter {slot.name!r} has no default and no known meaning"
+        if slot.name not in given:
+            return f"the parameter {slot.name!r} has no default and no known meaning: extra_body may give it"
     return None
 
 
