@@ -89,12 +89,25 @@ WRONG: list[tuple[str, Any]] = [
     ("overrides", {"a/b": {"endpunkt": "/x"}}),
     ("overrides", {"a/b": {"parameters": "x"}}),
     ("overrides", {"no": {}}),
+    ("overrides", {"a/b": {"task": "bogus"}}),
+    ("overrides", {"a/b": {"parameters": {"txt": "promt"}}}),
+    ("overrides", {"a/b": {"parameters": {"txt": ["prompt"]}}}),
     ("queue_limit", "soon"),
+    ("queue_limit", -5),
+    ("run_limit", "nan"),
+    ("run_limit", [5]),
+    ("poll_gap", -0.1),
+    ("preview_gap", "nan"),
     ("base_url", "ftp://x"),
 ]
 
 
 @pytest.mark.parametrize(("setting", "value"), WRONG)
 def test_a_wrong_setting_is_named(setting: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError, match="hf-space"):
+    with pytest.raises(ConfigurationError, match=rf"hf-space: .*(setting {setting}|override of)"):
         SpaceSettings.load({setting: value})
+
+
+def test_a_limit_may_be_none_at_all_and_previews_may_be_off() -> None:
+    settings = SpaceSettings.load({"run_limit": "inf", "queue_limit": 0, "preview_gap": -1})
+    assert (settings.run_limit, settings.queue_limit, settings.preview_gap) == (float("inf"), 0.0, -1.0)

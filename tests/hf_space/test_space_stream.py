@@ -766,6 +766,36 @@ async def test_a_parameter_without_a_default_that_nobody_gives_is_named(
         await collect(f"{server.url}#run", "hi")
 
 
+async def test_what_of_an_override_means_nothing_is_told(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    override = {
+        "endpoint": "/nope",
+        "parameters": {"text": "negative_prompt"},
+        "values": {"stile": "oil"},
+    }
+    events = await collect(server.url, settings={"overrides": {server.url: override}})
+    told = [notice.message for notice in kinds(events, Notice) if notice.code == "override-ignored"]
+    assert told == [
+        "of the override, endpoint: there is no /nope",
+        "of the override, parameters: no parameter is called 'text'",
+        "of the override, values: no parameter is called 'stile'",
+    ]
+
+
+async def test_an_override_that_fits_is_not_told(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.inputs = [("textbox", "txt", {}), ("textbox", "style", {"value": "ink"})]
+    script.messages = [says.done("Hello"), says.close]
+    override = {"endpoint": "/run", "parameters": {"txt": "prompt"}, "values": {"style": "oil"}}
+    events = await collect(server.url, "hi", settings={"overrides": {server.url: override}})
+    assert kinds(events, Notice) == []
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["data"] == ["hi", "oil"]
+
+
 async def test_a_page_that_is_no_app_is_told(server: FaultServer, script: Any, collect: Collect) -> None:
     script.answers["/config"] = replies.json({"hello": "world"})
     with pytest.raises(ModelNotFoundError, match="not a Gradio app"):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from plugmux.errors import InvalidRequestError
+from plugmux.events import Notice
 from plugmux.model import Task
 from plugmux_hf_space._app import App
 from plugmux_hf_space._listing import UNREAD
@@ -15,7 +16,7 @@ from plugmux_hf_space._tasks import Verdict, judge, pick
 if TYPE_CHECKING:
     from plugmux.requests import Request
 
-__all__ = ["choose"]
+__all__ = ["choose", "unmatched"]
 
 
 def choose(app: App, override: Override, request: Request, endpoint: str | None) -> Verdict:
@@ -38,6 +39,17 @@ def choose(app: App, override: Override, request: Request, endpoint: str | None)
             remedy=f"plugmux space inspect {app.url} shows why",
         )
     return found
+
+
+def unmatched(app: App, override: Override) -> list[Notice]:
+    """What of an override means nothing in this app: a misspelt name, or the app has changed."""
+    endpoints = [endpoint.name for endpoint in app.endpoints if endpoint.name]
+    parameters = {slot.name for endpoint in app.endpoints for slot in endpoint.visible}
+    wanted = (override.endpoint or "").strip("/")
+    found = [f"endpoint: there is no /{wanted}"] if wanted and wanted not in endpoints else []
+    for table, names in (("parameters", override.parameters), ("values", override.values)):
+        found += [f"{table}: no parameter is called {name!r}" for name in names if name not in parameters]
+    return [Notice(code="override-ignored", message=f"of the override, {problem}") for problem in found]
 
 
 def _problem(verdicts: Sequence[Verdict], task: Task, endpoint: str | None) -> str:

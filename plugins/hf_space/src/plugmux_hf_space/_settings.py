@@ -13,13 +13,15 @@ poll_gap       seconds between two questions to the Hub while a Space wakes
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import field, frozen
 
 from plugmux.errors import ConfigurationError
+from plugmux.model import Task
 from plugmux_hf_space._places import Place, place_of, space_of
 
 __all__ = ["SETTINGS", "Override", "SpaceSettings"]
@@ -156,11 +158,34 @@ def _override(name: str, entry: Mapping[str, Any]) -> Override:
         raise ConfigurationError(
             f"hf-space: the override of {name}: endpoint and task are texts, parameters and values tables"
         )
+    _check_words(name, found)
     return found
 
 
+def _check_words(name: str, override: Override) -> None:
+    from plugmux_hf_space._synonyms import OPTIONS  # read by few: only for an override
+
+    if override.task is not None:
+        _known(override.task, "task", [task.value for task in Task], name)
+    for option in override.parameters.values():
+        _known(option, "option", sorted(OPTIONS), name)
+
+
+def _known(word: object, kind: str, words: Sequence[str], name: str) -> None:
+    if word not in words:
+        known = ", ".join(words)
+        raise ConfigurationError(
+            f"hf-space: the override of {name}: no {kind} is called {word!r}; there are {known}"
+        )
+
+
 def _seconds(given: object, setting: str) -> float:
+    least = float("-inf") if setting == "preview_gap" else 0.0
     try:
-        return float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"hf-space: the setting {setting} wants seconds, not {given!r}") from error
+        seconds = float(given)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = math.nan
+    if math.isnan(seconds) or seconds < least:
+        wanted = "a number of seconds" if least else "a number of seconds from 0 on"
+        raise ConfigurationError(f"hf-space: the setting {setting} wants {wanted}, not {given!r}")
+    return seconds

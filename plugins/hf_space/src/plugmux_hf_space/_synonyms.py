@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from plugmux_hf_space._app import Slot
 
-__all__ = ["FILE_KINDS", "TEXT_KINDS", "option_of"]
+__all__ = ["FILE_KINDS", "OPTIONS", "TEXT_KINDS", "option_of"]
 
 TEXT_KINDS = frozenset({"textbox", "multimodaltextbox", "code", "api"})
 IMAGE_KINDS = frozenset({"image", "imageeditor", "gallery", "multimodaltextbox"})
@@ -79,6 +79,9 @@ _OPTIONS: Mapping[str, tuple[frozenset[str], str]] = {
     ),
     "web_search": (frozenset({"checkbox"}), "websearch searchweb enablewebsearch usewebsearch"),
 }
+
+OPTIONS = frozenset(_OPTIONS)
+"""The options that a parameter may take."""
 
 _BY_NAME: Mapping[str, tuple[str, ...]] = {
     word: tuple(option for option, (_, words) in _OPTIONS.items() if word in words.split())
