@@ -153,12 +153,7 @@ def models_of(
     if app is None:
         unread = _entry(place, place.endpoint, tuple(Task), facts)
         return [evolve(unread, extra={**unread.extra, UNREAD: "yes"})]
-    verdicts = judge(app, override)
-    if place.endpoint is not None:
-        named = [endpoint for endpoint in app.endpoints if endpoint.name == place.endpoint]
-        given = {slot.name for endpoint in named for slot in endpoint.visible if slot.name}
-        verdicts = judge(app, override, given=given)  # a caller who names it may fill what it wants
-        verdicts = tuple(verdict for verdict in verdicts if verdict.endpoint.name == place.endpoint)
+    verdicts = _verdicts(app, override, place.endpoint)
     usable = [verdict for verdict in verdicts if verdict.tasks]
     if not usable:
         raise ModelNotFoundError(
@@ -169,6 +164,15 @@ def models_of(
     first, *rest = usable
     models = [_of_verdict(place, first, facts, named=place.endpoint is not None)]
     return models + [_of_verdict(place, verdict, facts, named=True) for verdict in rest]
+
+
+def _verdicts(app: App, override: Override | None, endpoint: str | None) -> Sequence[Verdict]:
+    """On all endpoints, or on the named one: who names it may give every parameter of it (`extra_body`)."""
+    if endpoint is None:
+        return judge(app, override)
+    named = [found for found in app.endpoints if found.name == endpoint]
+    given = {slot.name for found in named for slot in found.visible if slot.name}
+    return [verdict for verdict in judge(app, override, given=given) if verdict.endpoint in named]
 
 
 def _nothing(endpoint: str | None, verdicts: Sequence[Verdict]) -> str:
