@@ -1,8 +1,9 @@
 """The model map over time."""
 
 import anyio
+import pytest
 
-from plugmux import Model, hookimpl
+from plugmux import Model, NoRouteError, hookimpl
 
 
 class Failing:
@@ -173,3 +174,66 @@ async def test_a_list_that_no_file_can_hold_is_a_problem_of_its_provider_alone(c
             "good": False,
             "odd": True,
         }
+
+
+async def test_a_list_that_takes_its_time_comes_when_it_is_old(client, scripted, clock, monkeypatch):
+    class Slow(scripted):
+        @hookimpl
+        async def get_models(self, session, wanted):
+            await anyio.sleep(0.01)
+            return self.models
+
+    a = Slow()
+    async with client(a=a) as one:
+        await one.models()
+        clock.now += 3601
+        a.models = [Model(id="org/new", auth="none")]
+        monkeypatch.setattr("plugmux.catalog.PATIENCE", (0.0, 20.0))
+        assert await ids(one) == ["org/model"]
+        clock.now += 31
+        assert await ids(one) == ["org/new"]
+
+
+async def test_how_long_a_list_takes_is_known_to_the_next_client(client, scripted, clock, monkeypatch):
+    class Slow(scripted):
+        @hookimpl
+        async def get_models(self, session, wanted):
+            await anyio.sleep(0.01)
+            return self.models
+
+    await client(a=Slow()).models()
+    clock.now += 3601
+    monkeypatch.setattr("plugmux.catalog.PATIENCE", (0.0, 20.0))
+    await client(a=Slow()).models()
+    clock.now += 31
+    assert await ids(client(a=Slow(models=("org/new",)))) == ["org/new"]
+
+
+async def test_an_instance_whose_plugin_is_gone_stops_nobody(client, scripted):
+    async with client(a=scripted(), environ={"PLUGMUX_INSTANCES": "gone=acme@http://127.0.0.1:1"}) as one:
+        assert await ids(one) == ["org/model"]
+        said = {status.name: status.verdict for status in await one.providers()}
+        assert str(await one.complete("org/model", "Hi")) == "hello"
+    assert said["gone"] == "is not installed"
+
+
+async def test_only_so_many_looked_up_names_are_remembered(client, scripted, monkeypatch):
+    monkeypatch.setattr("plugmux.catalog.MAX_LOOKED_UP", 2)
+    a = scripted()
+    async with client(a=a) as one:
+        await one.models()
+        for name in ("org/1", "org/2", "org/3", "org/3", "org/1"):
+            with pytest.raises(NoRouteError):
+                await one.explain(name)
+    assert a.listed == 1 + 4
+
+
+async def test_a_looked_up_model_stands_beside_those_of_the_map(client, scripted):
+    a = scripted()
+    a.known = {"org/rare": [Model(id="org/rare", auth="none")]}
+    async with client(a=a) as one:
+        assert str(await one.complete("org/rare", "Hi")) == "hello"
+        assert str(await one.complete("org/model", "Hi")) == "hello"
+        await one.explain("org/rare")
+        assert await ids(one) == ["org/model"]
+    assert a.listed == 2

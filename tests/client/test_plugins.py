@@ -2,11 +2,12 @@
 
 import threading
 import time
+import traceback
 from types import SimpleNamespace
 
 import pytest
 
-from plugmux import Finish, Model, PluginError, Text, hookimpl, stream_wrapper
+from plugmux import Finish, Model, PluginError, PlugmuxError, Text, hookimpl, stream_wrapper
 from plugmux.cache import Cache
 from plugmux.entrypoints import find
 from plugmux.plugins import Registry
@@ -292,3 +293,16 @@ async def test_the_providers_format_comes_first_then_an_extensions_then_the_plai
     formats = entry_point("formats", Format(), group="plugmux.extensions")
     completion = await client(formats, entry_point("flat", lambda: Flat(own))).complete("org/model", "hi")
     assert completion.text == prompt
+
+
+async def test_a_broken_plugin_raises_each_time_anew(client, entry_point):
+    """One error raised again and again would keep the frames of everybody whom it ever reached."""
+    one = client(entry_point("a", ImportError("half of it is missing")))
+    caught = []
+    for _ in range(3):
+        with pytest.raises(PlugmuxError) as failure:
+            await one.complete("a::org/model", "Hi")
+        caught.append(failure.value)
+    assert len({id(error) for error in caught}) == 3
+    assert len({str(error) for error in caught}) == 1
+    assert len({len(traceback.extract_tb(error.__traceback__)) for error in caught[1:]}) == 1

@@ -18,6 +18,7 @@ from plugmux import (
     Finish,
     InvalidInputError,
     InvalidRequestError,
+    Limits,
     Model,
     ModelNotFoundError,
     NoRouteError,
@@ -425,3 +426,33 @@ async def test_a_plugin_with_limits_of_its_own_has_no_time_set_for_its_first_con
     await events_of(client(plain=plain))
     assert patient.sessions[0].limits.first_content is None
     assert plain.sessions[0].limits.first_content == 120
+
+
+async def test_the_time_for_a_request_counts_from_its_beginning(client, scripted):
+    class Silent(scripted):
+        @hookimpl
+        async def get_models(self, session, wanted):
+            await anyio.sleep_forever()
+
+    async with client(a=Silent()) as one:
+        with pytest.raises(AllProvidersFailedError, match="before the models"), anyio.fail_after(20):
+            await one.complete("org/model", "Hi", timeout=0.1)
+
+
+async def test_limits_of_the_callers_own_do_not_outlast_the_time_for_the_request(client, scripted):
+    a = scripted()
+    async with client(a=a) as one:
+        await one.complete("org/model", "Hi", timeout=2, limits=Limits(idle=30))
+        await one.complete("org/model", "Hi", timeout=9, limits=Limits(idle=30, total=3))
+        await one.complete("org/model", "Hi", limits=Limits(idle=30))
+    assert [session.limits.total for session in a.sessions] == [2, 3, None]
+    assert {session.limits.idle for session in a.sessions} == {30}
+
+
+async def test_a_wish_that_nobody_knows_is_named_beside_one_that_is_served(client, scripted):
+    async with client(a=scripted()) as one:
+        completion = await one.complete(["org/modle", "org/model"], "Hi")
+    (notice,) = completion.notices
+    assert notice.code == "unknown-model"
+    assert "'org/modle'" in notice.message
+    assert "org/model?" in notice.message

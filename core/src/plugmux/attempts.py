@@ -6,7 +6,7 @@ what was said is void. What happens after a failure is decided in `plugmux.failo
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ from plugmux.fold import Fold
 from plugmux.guard import admit, failure_of, isolated, opened
 from plugmux.http import conceal
 from plugmux.job import Job
-from plugmux.messages import Conversation, Message, ProviderState
+from plugmux.messages import Message
 from plugmux.model import Capability
 from plugmux.requests import Limits, Request
 from plugmux.routing import Candidate
@@ -36,7 +36,7 @@ from plugmux.runtime import Runtime
 from plugmux.session import Session
 
 if TYPE_CHECKING:
-    from plugmux.completion import Trace, Try
+    from plugmux.completion import Try
 
 __all__ = ["Run", "events_of"]
 
@@ -74,27 +74,30 @@ async def events_of(opened: AbstractAsyncContextManager[Run]) -> AsyncGenerator[
                     return  # what fails after a complete answer takes nothing from it
                 failure = run.failed(turn, failure_of(error, turn.candidate.model))
             except BaseException:
-                run.note(turn, "abandoned")
+                if run.serving is None:
+                    run.note(turn, "abandoned")
                 raise
         raise run.nobody_left() from failure
 
 
 class Run:
-    """One request being served. `fold` has what was said so far, `tries` every attempt."""
+    """One request being served. `fold` has what was said so far, `tries` every attempt, `serving` who served
+    it and `headers` those of the answer."""
 
     def __init__(self, runtime: Runtime, job: Job) -> None:
         self.job = job
         self.fold = Fold()
         self.tries: list[Try] = []
         self.serving: Candidate | None = None
+        self.headers: Mapping[str, str] = {}
         self._runtime = runtime
         self._clock = runtime.clocks.monotonic
-        self._until = self._clock() + job.timeout if job.timeout else float("inf")
+        self._closings = runtime.closings
         self._failover = Failover(
             candidates=job.route.candidates,
             policy=job.policy,
             jitter=runtime.clocks.jitter,
-            total_until=self._until,
+            total_until=job.until,
         )
         self._credential: Credential | None = None
         self._challenges: dict[Any, ProviderError] = {}
@@ -120,7 +123,9 @@ class Run:
 
     def _opening(self, turn: Turn, failure: ProviderError | None) -> Iterable[Event]:
         model = turn.candidate.model
-        if failure is not None and self.fold.has_content:
+        if failure is None:
+            yield from self.job.notices
+        elif self.fold.has_content:
             if self.job.on_break == "continue" and self._can_continue(turn.candidate):
                 self._prefill = "".join(self.fold.texts)
                 yield Notice(code="continued", message=f"the answer broke off and is gone on with: {failure}")
@@ -170,8 +175,8 @@ class Run:
         if challenge is not None and credential is None:
             raise challenge
         self._credential = credential
-        left = None if job.timeout is None else max(0.001, self._until - self._clock())
         plugin = await self._runtime.registry.load(model.provider)
+        left = None if job.until == float("inf") else max(0.001, job.until - self._clock())
         limits = job.limits or Limits.for_task(
             job.task,
             fallback=turn.fallback,
@@ -179,6 +184,8 @@ class Run:
             keep_alive=plugin.keep_alive,
             own_limits=plugin.own_limits,
         )
+        if left is not None:
+            limits = attrs.evolve(limits, total=min(left, limits.total or left))
         return self._runtime.session(
             model.provider, limits=limits, credential=credential, model=model, token=job.token
         )
@@ -211,6 +218,7 @@ class Run:
         if not self.fold.has_content and finish.reason is FinishReason.STOP:
             raise StreamCutError("the answer is complete and empty")
         self.serving = turn.candidate
+        self.headers = session.http.headers
         self._runtime.health.served(turn.candidate.key, latency=session.watch.content_after)
         self.note(turn, "served")
 
@@ -219,6 +227,8 @@ class Run:
         if self._credential is not None:
             conceal(failure, self._credential)
         self.note(turn, "failed", failure)
+        if self._runtime.closings != self._closings:
+            raise PlugmuxError("the client was closed while the request was under way") from failure
         key = turn.candidate.key
         self._runtime.health.failed(key, failure.message, flaw=failure.flaw)
         if failure.forget:
@@ -263,45 +273,5 @@ class Run:
             if count
             else "no time was left to try"
         )
-        return AllProvidersFailedError(
-            f"no provider could serve {name!r}: {said}", model=name, attempts=self.tries
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """What a `Completion` holds that no event says."""
-        from plugmux.completion import cost_of
-
-        facts: dict[str, Any] = {"trace": self.trace(), "request_id": self.job.id}
-        if self.serving is not None:
-            model = self.serving.model
-            facts |= {
-                "model": model.id,
-                "provider": model.provider,
-                "upstream": model.upstream,
-                "cost": cost_of(model, self.fold.usage),
-                "conversation": self._conversation(model.provider, model.id),
-            }
-        return facts
-
-    def trace(self) -> Trace:
-        """Everything that happened to this request so far."""
-        from plugmux.completion import Trace
-
-        route = self.job.route
-        return Trace(
-            request_id=self.job.id,
-            model=route.name,
-            candidates=route.candidates,
-            dropped=route.dropped,
-            attempts=tuple(self.tries),
-        )
-
-    def _conversation(self, provider: str, model: str) -> Conversation:
-        """The conversation with this answer in it, and what its provider needs to go on."""
-        messages = (*self.job.messages, self.fold.message())
-        old = self.job.conversation or Conversation()
-        states = tuple(s for s in old.states if (s.provider, s.model) != (provider, model))
-        if self.fold.state is not None:
-            mine = ProviderState(provider=provider, model=model, covers=len(messages), state=self.fold.state)
-            states = (*states, mine)
-        return Conversation(messages=messages, states=states)
+        message = f"no provider could serve {name!r}: {said}"
+        return AllProvidersFailedError(message, model=name, attempts=self.tries)

@@ -28,9 +28,11 @@ LIST_SECONDS = 3600.0
 NO_SECONDS = 300.0
 DISCOVERY_LIMIT = 5.0
 LOOKUP_LIMIT = 3.0
-PATIENCE = 0.3
+PATIENCE = (0.3, 3.0, DISCOVERY_LIMIT)
+"""Seconds that a request waits while an old list is renewed: more each time that it was in vain."""
 COLD_PATIENCE = 3.0
 SLOW_SECONDS = 30.0
+MAX_LOOKED_UP = 1000
 
 Ask = Callable[[str, str | None], Awaitable[Sequence[Model]]]
 """(provider, wanted name or None) → what its `get_models` says. Raises a PlugmuxError."""
@@ -48,6 +50,7 @@ class Listing:
         seen_at: float = 0.0,
         fresh_until: float = 0.0,
         problem: str | None = None,
+        missed: int = 0,
     ) -> None:
         self.provider = provider
         self.models = models or ModelList.of(())
@@ -55,6 +58,8 @@ class Listing:
         self.seen_at = seen_at
         self.fresh_until = fresh_until
         self.problem = problem
+        self.missed = missed
+        """How many times in a row nobody had the patience to wait for its renewal."""
 
 
 class Catalog:
@@ -91,15 +96,20 @@ class Catalog:
         async with self._refreshing:
             stale = list(self.registry.instances()) if refresh else self._stale(only)
             if stale:
-                known = all(name in self.listings for name in stale)
-                patience = DISCOVERY_LIMIT if refresh else PATIENCE if known else COLD_PATIENCE
+                patience = DISCOVERY_LIMIT if refresh else self._patience(stale)
                 done: set[str] = set()
                 with anyio.move_on_after(patience):
                     await self._refresh(stale, done)
                 for name in set(stale) - done:
-                    self._keep_old(name, f"no list within {patience:g} s", SLOW_SECONDS)
+                    self._keep_old(name, f"no list within {patience:g} s", SLOW_SECONDS, missed=True)
                 self._rebuild()
         return self.peek()
+
+    def _patience(self, stale: Iterable[str]) -> float:
+        """Seconds that may pass until these are renewed."""
+        known = [self.listings.get(name) for name in stale]
+        waits = [PATIENCE[min(one.missed, len(PATIENCE) - 1)] if one else COLD_PATIENCE for one in known]
+        return max(waits)
 
     def peek(self) -> ModelMap:
         """The map as far as it is known without asking anybody."""
@@ -116,10 +126,20 @@ class Catalog:
         if until < self.clock():
             models, reasons = await self._ask_all(name, providers)
             until = self.clock() + (LIST_SECONDS if models else NO_SECONDS)
+            self._forget_old_names()
             self._looked_up[key] = until, models, reasons
             if models:
-                self._rebuild()
+                self._map = self.peek().having(attrs.evolve(model, listed=False) for model in models)
         return self._map or ModelMap(aliases=self.aliases), reasons
+
+    def _forget_old_names(self) -> None:
+        """Make room for one more."""
+        now = self.clock()
+        old = [key for key, (until, *_) in self._looked_up.items() if until < now]
+        if len(self._looked_up) - len(old) >= MAX_LOOKED_UP:
+            old.append(next(iter(self._looked_up)))
+        for key in old:
+            self._looked_up.pop(key, None)
 
     def forget(self, model: Model) -> None:
         """Drop a model that its provider no longer serves, until the next refresh."""
@@ -141,15 +161,13 @@ class Catalog:
     def _rebuild(self) -> None:
         known = self.registry.instances()
         lists = [listing.models for listing in self.listings.values() if listing.provider in known]
-        self._map = ModelMap((), self.aliases, lists=lists)
-        found = dict.fromkeys(
+        found = [
             attrs.evolve(model, listed=False)
             for until, models, _ in self._looked_up.values()
             for model in models
-            if until >= self.clock() and model.key not in {one.key for one in self._map.of(model.id)}
-        )
-        if found:
-            self._map = ModelMap(found, self.aliases, lists=lists)
+            if until >= self.clock()
+        ]
+        self._map = ModelMap(aliases=self.aliases, lists=lists).having(found)
 
     def _read_cache(self) -> None:
         for name in self.registry.instances():
@@ -166,10 +184,17 @@ class Catalog:
             seen_at = float(plain["seen_at"])
             until = float(plain.get("fresh_until", seen_at + LIST_SECONDS))
             source, problem = plain.get("source", "cache"), plain.get("problem")
+            missed = int(plain.get("missed", 0))
         except (TypeError, ValueError, KeyError):
             return None
         return Listing(
-            provider=name, models=models, source=source, seen_at=seen_at, fresh_until=until, problem=problem
+            provider=name,
+            models=models,
+            source=source,
+            seen_at=seen_at,
+            fresh_until=until,
+            problem=problem,
+            missed=missed,
         )
 
     async def _refresh(self, names: Sequence[str], done: set[str]) -> None:
@@ -197,13 +222,14 @@ class Catalog:
         )
         self.cache.put(self.cache_key(name), plain, seconds=LIST_SECONDS)
 
-    def _keep_old(self, name: str, problem: str, seconds: float) -> None:
-        """The last known list, else the static one; asked again in `seconds`."""
+    def _keep_old(self, name: str, problem: str, seconds: float, *, missed: bool = False) -> None:
+        """The last known list, else the static one; asked again in `seconds`. `missed`: it was on its way."""
         now = self.clock()
         old = self.listings.get(name) or Listing(provider=name, seen_at=now)
         if not old.models:
             old.models, old.source = ModelList.of(self._static(name, now)), "static"
         old.problem = problem
+        old.missed = min(old.missed + 1, len(PATIENCE)) if missed else 0
         old.fresh_until = now + seconds
         self.listings[name] = old
         plain = old.models.to_plain() | {
@@ -211,6 +237,7 @@ class Catalog:
             "fresh_until": old.fresh_until,
             "source": old.source,
             "problem": problem,
+            "missed": old.missed,
         }
         self.cache.put(self.cache_key(name), plain, seconds=LIST_SECONDS)
 

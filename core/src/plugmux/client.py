@@ -78,9 +78,13 @@ class AsyncStream:
     @property
     def completion(self) -> Completion:
         """The completion so far."""
-        from plugmux.completion import Completion
+        if self._run is None:
+            from plugmux.completion import Completion
 
-        return self._run.fold.completion(**self._run.facts()) if self._run else Completion()
+            return Completion()
+        from plugmux.report import completion_of
+
+        return completion_of(self._run)
 
     @asynccontextmanager
     async def _opened(self) -> AsyncGenerator[Run, None]:
@@ -91,8 +95,9 @@ class AsyncStream:
 
         call = self._call
         async with self._client._use() as runtime:
+            until = runtime.clocks.monotonic() + (call.timeout or float("inf"))
             asked = await call.ready()
-            plan = await Planner(runtime=runtime, asked=asked).plan()
+            plan = await Planner(runtime=runtime, asked=asked).plan(within=call.timeout)
             job = Job(
                 id=os.urandom(16).hex(),
                 route=plan.route,
@@ -101,7 +106,8 @@ class AsyncStream:
                 options=asked.options,
                 policy=asked.policy,
                 limits=call.limits,
-                timeout=call.timeout,
+                until=until,
+                notices=plan.notices,
                 token=asked.token,
                 conversation=call.conversation,
                 on_break=asked.policy.on_break or ("restart" if self._takes_back else "error"),
@@ -141,15 +147,16 @@ class AsyncClient:
         self._runtime: Runtime | None = None
         self._loop: object = None
         self._health: Health | None = None
-        self._users = 0
+        self._entered: list[Runtime] = []
 
     async def __aenter__(self) -> Self:
-        await self._acquire()
+        self._entered.append(self._acquire())
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._release()
-        await self.aclose()
+        runtime = self._entered.pop()
+        runtime.users -= 1
+        await runtime.disconnect()
 
     def stream(
         self, model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any
@@ -235,13 +242,15 @@ class AsyncClient:
     @asynccontextmanager
     async def _use(self) -> AsyncGenerator[Runtime, None]:
         """The runtime for one call. The last user of a client that was not entered closes it."""
-        runtime = await self._acquire()
+        runtime = self._acquire()
         try:
             yield runtime
         finally:
-            await self._release()
+            runtime.users -= 1
+            if runtime.users == 0:
+                await runtime.disconnect()
 
-    async def _acquire(self) -> Runtime:
+    def _acquire(self) -> Runtime:
         from anyio.lowlevel import current_token
 
         from plugmux.runtime import Runtime
@@ -258,14 +267,8 @@ class AsyncClient:
             )
             self._health = self._runtime.health
             self._loop = loop
-            self._users = 0
-        self._users += 1
+        self._runtime.users += 1
         return self._runtime
-
-    async def _release(self) -> None:
-        self._users -= 1
-        if self._users == 0 and self._runtime is not None:
-            await self._runtime.disconnect()
 
 
 def _secret(token: str | None) -> Secret | None:

@@ -63,7 +63,8 @@ class Completion(Value):
     """What an answer came to.
 
     `usage` is the serving attempt's, `usage_total` that of all attempts together; `cost` is US dollars
-    where prices and usage are known.
+    where prices and usage are known. `headers` are those of the service's answer, cookies left out; empty
+    where a plugin does not speak through `session.http`.
     """
 
     text: str = ""

@@ -165,6 +165,8 @@ class Http:
         self._transport = transport
         self._watch = watch
         self._credential = credential
+        self.headers: Mapping[str, str] = {}
+        """Those of the last good answer to `request` or `events`."""
 
     def within(self, seconds: float) -> Http:
         """The same with a limit of its own: for what a server must be told when the attempt's time is up."""
@@ -188,6 +190,7 @@ class Http:
         exchange = await self._transport.send(outgoing, self._watch)
         if exchange.status >= 400:
             raise await self._failure(exchange, error)
+        self.headers = exchange.headers
         async with aclosing(exchange.iterate()) as chunks:
             content = await _read(chunks, max_bytes)
         return Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=content)
@@ -211,6 +214,7 @@ class Http:
         exchange = await self._transport.send(outgoing, self._watch)
         if exchange.status >= 400:
             raise await self._failure(exchange, error)
+        self.headers = exchange.headers
         source = EventSource(exchange, lines=lines, max_line=max_line)
         try:
             yield source

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
+from plugmux.events import Notice
 from plugmux.messages import Conversation, Message
 from plugmux.model import Task
 from plugmux.requests import Limits, Options, Policy
@@ -23,7 +24,10 @@ class Job:
     options: Options
     policy: Policy
     limits: Limits | None = None
-    timeout: float | None = None
+    until: float = float("inf")
+    """The moment, by the runtime's clock, at which it must be over."""
     token: str | None = None
     conversation: Conversation | None = None
     on_break: str = "restart"
+    notices: tuple[Notice, ...] = ()
+    """What the caller is told before anything else."""

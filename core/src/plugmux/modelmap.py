@@ -85,6 +85,22 @@ class ModelMap:
             del less._by_id[gone.id]
         return less
 
+    def having(self, models: Iterable[Model]) -> ModelMap:
+        """The map with these too, where it has nothing of their keys. Cheap: a request waits for it."""
+        new = [model for model in dict.fromkeys(models) if not self._has(model)]
+        if not new:
+            return self
+        added = ModelList.of(new)
+        more = ModelMap(aliases=self._aliases)
+        more._lists = (*self._lists, added)
+        more._by_id = dict(self._by_id)
+        for place, name in enumerate(added.ids):
+            more._by_id[name] = [*more._by_id.get(name, ()), (added, place)]
+        return more
+
+    def _has(self, model: Model) -> bool:
+        return any(one.has(model, place) for one, place in self._by_id.get(model.id, ()))
+
     def resolve(self, name: str) -> Resolved:
         """What `name` means here."""
         if name in self._by_id:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import anyio
 
 from plugmux.entrypoints import KNOWN_DISTRIBUTIONS
-from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
+from plugmux.errors import AllProvidersFailedError, InvalidInputError, NoRouteError, PlugmuxError
+from plugmux.events import Notice
 from plugmux.messages import Message
 from plugmux.model import Auth, Model, Task
 from plugmux.modelmap import ModelMap
@@ -42,8 +43,11 @@ class Asked:
 
 
 class Plan(NamedTuple):
+    """`notices` name the wishes that nobody can serve, where another one can be."""
+
     route: Route
     task: Task
+    notices: tuple[Notice, ...] = ()
 
 
 class Planner:
@@ -53,8 +57,20 @@ class Planner:
         self.runtime = runtime
         self.asked = asked
 
-    async def plan(self) -> Plan:
-        """The route. Raises NoRouteError when nobody can serve the request."""
+    async def plan(self, *, within: float | None = None) -> Plan:
+        """The route, `within` these seconds. Raises NoRouteError when nobody can serve the request, and
+        AllProvidersFailedError when the time is up."""
+        if within is None:
+            return await self._plan()
+        with anyio.move_on_after(within):
+            return await self._plan()
+        name = ", ".join(self.asked.models) or "the default model"
+        raise AllProvidersFailedError(
+            f"no provider could serve {name!r}: the {within:g} s were over before the models were listed",
+            model=name,
+        )
+
+    async def _plan(self) -> Plan:
         plan = await self.explain()
         if not plan.route.candidates:
             raise self._all_dropped(plan.route)
@@ -68,18 +84,19 @@ class Planner:
         texts = self.asked.models or (await self._default(models_map),)
         found: list[Route] = []
         task: Task | None = None
-        unknown: NoRouteError | None = None
+        unknown: list[NoRouteError] = []
         for text in texts:
             try:
                 name, models = await self._models_of(text, models_map)
             except NoRouteError as error:
-                unknown = unknown or error
+                unknown.append(error)
                 continue
             task = task or self._task(models)
             found.append(await self._route(name, models, task))
-        if unknown is not None and not found:
-            raise unknown
-        return Plan(route=_joined(texts, found), task=task or Task.CONVERSATIONAL)
+        if unknown and not found:
+            raise unknown[0]
+        notices = tuple(Notice(code="unknown-model", message=str(error)) for error in unknown)
+        return Plan(route=_joined(texts, found), task=task or Task.CONVERSATIONAL, notices=notices)
 
     def _refuse_emptiness(self) -> None:
         if self.runtime.registry.instances():

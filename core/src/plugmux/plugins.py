@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from copy import copy
 from types import ModuleType
 from typing import Any
 
@@ -109,7 +110,7 @@ class Registry:
         return self.found[name]
 
     async def load(self, provider: str) -> Plugin:
-        """The plugin of a provider, imported now if need be. Raises PluginError, always the same one."""
+        """The plugin of a provider, imported now if need be. Raises PluginError."""
         found = self.plugin_of(provider)
         if found.name in self._loaded:
             return self._loaded[found.name]
@@ -148,11 +149,11 @@ class Registry:
             if found.name in self._loaded:
                 return self._loaded[found.name]
             if found.name in self.problems:
-                raise self.problems[found.name]
+                raise _again(self.problems[found.name])
             try:
                 plugin = self._assemble(found, self._import(found))
             except PluginError as error:
-                self.problems[found.name] = error
+                self.problems[found.name] = _again(error)
                 self._remember(found, str(error))
                 raise
             self._loaded[found.name] = plugin
@@ -222,6 +223,13 @@ class Registry:
                 yield name, self._import(found)
             except PluginError as error:
                 self.problems[name] = error
+
+
+def _again(error: PluginError) -> PluginError:
+    """The same error to be raised once more: one that is raised keeps the frames of everybody it passed."""
+    again = copy(error)
+    again.__cause__ = error.__cause__
+    return again
 
 
 def _register(manager: pluggy.PluginManager, target: Any, found: Found) -> None:

@@ -78,6 +78,9 @@ class Runtime:
         self.health = health
         self.clocks = clocks
         self.resources = Resources()
+        self.users = 0
+        self.closings = 0
+        """How often it was closed: who began before a closing knows from it why the connection is gone."""
         self.blockings: dict[str, Blocking] = {}
         self._credentials: dict[tuple[str, str], Credential | None] = {}
         self._authenticating: dict[tuple[str, str], anyio.Lock] = {}
@@ -224,8 +227,10 @@ class Runtime:
     def _listing_key(self, provider: str) -> str:
         """Names a provider's list in the cache: by plugin version, settings, and what its credential may
         be. The plugin is not asked, since a fresh map imports none."""
-        found = self.registry.plugin_of(provider)
-        facts = [provider, found.distribution, found.version, self.token.reveal() if self.token else ""]
+        facts = [provider, self.token.reveal() if self.token else ""]
+        with suppress(PluginError):  # it is not installed
+            found = self.registry.plugin_of(provider)
+            facts += [found.distribution, found.version]
         facts += [f"{k}={v}" for k, v in sorted(self.settings.for_provider(provider).items())]
         environ = self.settings.environ
         facts += [f"{k}={v}" for k, v in sorted(environ.items()) if k.startswith(("HF_", "HUGGING"))]
@@ -254,10 +259,12 @@ class Runtime:
             self.health.restore(report["records"], age=max(0.0, self.clocks.wall() - report["seen_at"]))
 
     async def disconnect(self) -> None:
-        """Close what is open and keep what is known."""
+        """Close what is open and keep what is known. Who comes while that goes on opens anew."""
+        self.closings += 1
         self.remember_health()
-        await self.resources.aclose()
-        await self.transport.aclose()
+        resources, self.resources = self.resources, Resources()
+        await self.transport.aclose()  # no await comes before it lets go of its connections
+        await resources.aclose()
 
 
 def _credential_files(environ: Mapping[str, str], home: Path) -> list[Path]:

@@ -46,16 +46,20 @@ class Stopwatch:
     def passed(self, limit: str) -> DeadlineError:
         """The error that says `limit` has passed."""
         seconds = getattr(self.limits, limit) or 0.0
-        what = _LIMIT_WORDS[limit].format(seconds=f"{seconds:g} s")
+        what = _LIMIT_WORDS[limit].format(seconds=f"{round(seconds, 2):g} s")
         return DeadlineError(what, limit=limit, seconds=seconds)
+
+    def left(self) -> float | None:
+        """Seconds until `total` has passed, or None without such a limit."""
+        return None if self._total_at == float("inf") else max(0.001, self._total_at - self.clock())
 
     def read_timeout(self, limit: str) -> float | None:
         """Seconds the next silence may last under `limit`, never past `total`."""
-        silence = getattr(self.limits, limit)
-        left = self._total_at - self.clock()
-        if left == float("inf"):
-            return silence  # type: ignore[no-any-return]
-        return max(0.001, left if silence is None else min(silence, left))
+        silence: float | None = getattr(self.limits, limit)
+        left = self.left()
+        if left is None or silence is None:
+            return silence if left is None else left
+        return min(silence, left)
 
     def silence(self, limit: str) -> DeadlineError:
         """The error for a read that timed out under `limit`."""

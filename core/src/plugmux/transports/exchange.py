@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -55,6 +55,8 @@ class Exchange:
         check = self._watch.check
         feed = decoder.feed if decoder is not None else bytes
         chunks = _stream_of(self._response).__aiter__()
+        if self._watch.left() is not None:
+            chunks = _InTime(chunks, self._watch)
         try:
             encoding = self.headers.get("content-encoding", "identity")
             content = None if encoding == "identity" else ContentDecoder(encoding)
@@ -83,6 +85,23 @@ class Exchange:
         self._pool.give_back()
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
             await self._response.aclose()
+
+
+class _InTime:
+    """Chunks until the limit `total` has passed: transports set the time that a read may take once an answer,
+    and it may reach beyond that limit."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], watch: Stopwatch) -> None:
+        self._chunks = chunks
+        self._watch = watch
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        with anyio.move_on_after(self._watch.left()):
+            return await self._chunks.__anext__()
+        raise self._watch.passed("total")
 
 
 def _stream_of(response: httpx.Response) -> httpx.AsyncByteStream:

@@ -64,16 +64,18 @@ class Pools:
 
         Raises ConnectionFailedError for a bad address, ConfigurationError.
         """
-        scheme, proxy = self._way_to(url)
-        pools = self._pools.setdefault((scheme, proxy), [])
+        way = self._way_to(url)
+        pools = self._pools.setdefault(way, [])
         if len(pools) > 1:
             await _close_stale(pools)
         pool = _with_room(pools)
         if pool is None:
             async with self._opening:
-                pool = _with_room(pools) or await self._open(scheme, proxy)
+                pool = _with_room(pools) or await self._open(*way)
                 if pool not in pools:
                     pools.append(pool)
+        if self._pools.get(way) is not pools:
+            raise ConnectionFailedError("the client was closed", kind="reset")
         pool.busy += 1
         return pool
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from attrs import evolve
 
 from plugmux.credentials import origin_of
@@ -37,6 +38,14 @@ class Sender:
 
     async def send(self, outgoing: Outgoing, watch: Stopwatch) -> Exchange:
         """The last hop's answer. See `Transport.send`."""
+        left = watch.left()
+        if left is None:
+            return await self._follow(outgoing, watch)
+        with anyio.move_on_after(left):  # headers that drip are no silence
+            return await self._follow(outgoing, watch)
+        raise watch.passed("total")
+
+    async def _follow(self, outgoing: Outgoing, watch: Stopwatch) -> Exchange:
         for _ in range(MAX_HOPS):
             exchange = await self._hop(outgoing, watch)
             target = exchange.headers.get("location")
@@ -63,7 +72,7 @@ class Sender:
             if isinstance(error, (httpx.HTTPError, httpx.StreamError, OSError, ValueError)):
                 raise send_error(error, watch) from error
             raise
-        timeouts["read"] = watch.read_timeout("idle")  # httpcore reads it anew for the body
+        timeouts["read"] = watch.read_timeout("idle")  # read anew for the body
         return Exchange(
             url=outgoing.url,
             status=response.status_code,
