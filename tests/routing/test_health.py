@@ -102,3 +102,12 @@ def test_health_outlives_the_process(health, clock):
 def test_a_damaged_report_is_a_clear_error(health, junk):
     with pytest.raises(ValueError):  # noqa: PT011
         health.restore(junk)
+
+
+def test_only_so_many_candidates_are_remembered_those_seen_last(health, monkeypatch):
+    monkeypatch.setattr("plugmux.health.MAX_RECORDS", 2)
+    health.served(("p", None, "old"), latency=1.0)
+    health.served(("p", None, "middle"), latency=1.0)
+    health.served(("p", None, "old"), latency=1.0)
+    health.served(("p", None, "new"), latency=1.0)
+    assert [one.remote_id for one in health.report()] == ["old", "new"]

@@ -23,6 +23,7 @@ WINDOW = 30.0
 PROBE_EVERY = 5.0
 DEMOTED = 60.0
 SMOOTHING = 0.3
+MAX_RECORDS = 1000
 UNTRIED = Standing()
 
 
@@ -165,7 +166,11 @@ class Health:
 
     def _record(self, key: Key) -> _Record:
         self.changed = True
-        return self._records.setdefault(key, _Record())
+        record = self._records.pop(key, None) or _Record()
+        self._records[key] = record  # who was seen last stands last
+        if len(self._records) > MAX_RECORDS:
+            del self._records[next(iter(self._records))]
+        return record
 
     def _recent(self, record: _Record) -> int:
         start = self._clock() - WINDOW

@@ -16,6 +16,7 @@ plugin is loaded. Beside its hooks the object may have
     settings              names of its settings, for `plugmux providers` and for spotting a misspelt one
     default_auth          an `Auth` value for models that were never seen (pass-through names)
     keep_alive            seconds between the service's signs of life while nothing else comes
+    own_limits            True: it bounds by itself how long its service may work, if nobody else is ready
     credential_remedy     how to get a credential, for the error that says one is missing
     credential_per_model  True: `authenticate` is asked for each model anew (`session.model` says which)
     login, logout         for `plugmux auth login`: async functions of (session, echo)
