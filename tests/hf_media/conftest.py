@@ -38,6 +38,8 @@ class Sent:
     url: str
     headers: Mapping[str, str]
     content: bytes
+    timeouts: Mapping[str, float | None] = field(factory=dict)
+    """Seconds that the transport was told to wait, by httpx's names."""
 
     def json(self) -> Any:
         return json.loads(self.content)
@@ -54,7 +56,8 @@ class Service:
     sent: list[Sent] = field(factory=list)
 
     async def handle(self, request: httpx.Request) -> httpx.Response:
-        sent = Sent(request.method, _url_of(request), request.headers, await request.aread())
+        content, timeouts = await request.aread(), request.extensions["timeout"]
+        sent = Sent(request.method, _url_of(request), request.headers, content, timeouts)
         self.sent.append(sent)
         answer = self._next(sent)
         if isinstance(answer, Exception):

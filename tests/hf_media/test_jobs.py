@@ -183,7 +183,7 @@ async def test_a_job_that_failed_by_itself_is_not_cancelled(box: Any) -> None:
 
 async def test_a_cancel_that_fails_hides_nothing(box: Any) -> None:
     service = fal_job(box, box.json({"detail": "gone"}, 404), box.json({"detail": "no"}, 500))
-    with pytest.raises(ModelNotFoundError, match="gone"):
+    with pytest.raises(ServerError, match="gone"):
         await box.play(service, film(box))
 
 

@@ -22,12 +22,12 @@ from plugmux.http import Response
 from plugmux.huggingface.failures import error_of, error_of_event
 from plugmux.media import mime_type_of
 from plugmux.model import Task
-from plugmux.statuses import request_id_of, text_of
+from plugmux.statuses import error_facts, request_id_of, text_of
 from plugmux_hf_media._large import Long, parsed
 from plugmux_hf_media._results import an, kind_of, transcript_of
 from plugmux_hf_media._routes import Queue, Route
 
-__all__ = ["State", "Ticket", "error_at_upstream", "failure_of", "state_of", "ticket_of"]
+__all__ = ["State", "Ticket", "error_at_upstream", "error_of_job", "failure_of", "state_of", "ticket_of"]
 
 EXCERPT = 300
 
@@ -126,6 +126,18 @@ def error_at_upstream(response: Response) -> ProviderError:
     if isinstance(error, QuotaExceededError):
         error.scope = Scope.UPSTREAM
     return error
+
+
+def error_of_job(response: Response) -> ProviderError:
+    """The error for an answer of status 400 and more to a question about a job.
+
+    A 404 or 410 speaks of the job: the model is still served.
+    """
+    error = error_at_upstream(response)
+    if not error.forget:
+        return error
+    said = f"the job is no longer there: {error.message}"
+    return ServerError(said, retryable=False, **error_facts(response))
 
 
 def failure_of(route: Route, state: State, response: Response) -> ProviderError:

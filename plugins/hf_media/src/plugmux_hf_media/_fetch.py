@@ -16,25 +16,31 @@ from attrs import frozen
 
 from plugmux.errors import (
     ConnectionFailedError,
+    DeadlineError,
     InvalidRequestError,
     ProviderError,
     ServerError,
     StreamCutError,
 )
 from plugmux.events import Event, Notice, Text
+from plugmux.http import Http
 from plugmux.media import Media, MediaKind
 from plugmux.messages import Attachment
 from plugmux.model import Task
+from plugmux.requests import Limits
 from plugmux.session import Session
+from plugmux.stopwatch import Stopwatch
 from plugmux_hf_media import _results
 from plugmux_hf_media._answers import State
 from plugmux_hf_media._large import Long
 from plugmux_hf_media._routes import Route
 
-__all__ = ["Fetch", "off_loop", "pause"]
+__all__ = ["Fetch", "off_loop", "patient", "pause"]
 
 INLINE = 256 * 1024
 """Bytes that are encoded or decoded on the spot."""
+SILENCE = 30.0
+"""Seconds without a byte after which a question or a download is given up, and tried again."""
 TRIES = 3
 PAUSE = 0.25
 """Seconds before a download is tried again; longer each time."""
@@ -63,7 +69,7 @@ class Fetch:
         """The caller's picture or sound with its bytes, for a provider that takes no URLs."""
         kind = MediaKind.AUDIO if self.route.reads == "audio" else MediaKind.IMAGE
         try:
-            media = await self.session.download(given.url or "", kind=kind, max_bytes=MAX_INPUT)
+            media = await patient(self.session).download(given.url or "", kind=kind, max_bytes=MAX_INPUT)
         except ProviderError as error:
             raise InvalidRequestError(
                 f"cannot fetch the {kind.value} to send: {error.message}", param=self.route.reads
@@ -91,12 +97,25 @@ class Fetch:
         while True:
             tries += 1
             try:
-                return await self.session.download(url, kind=kind, own=(self.own,), prompt=prompt)
-            except (ServerError, ConnectionFailedError, StreamCutError) as error:
+                session = patient(self.session)
+                return await session.download(url, kind=kind, own=(self.own,), prompt=prompt)
+            except (ServerError, ConnectionFailedError, StreamCutError, DeadlineError) as error:
+                self.session.watch.check()
                 if tries == TRIES:
                     error.retryable = False
                     raise
             await pause(self.session, PAUSE * tries)
+
+
+def patient(session: Session) -> Session:
+    """The same session, for one question or download: `SILENCE` is borne, and never past the attempt's end.
+
+    The attempt itself may be silent for as long as it lasts: a job takes its time, an answer about it none.
+    """
+    limits = Limits(first_sign=SILENCE, idle=SILENCE, total=session.watch.read_timeout("total"))
+    watch = Stopwatch(limits, session.watch.clock)
+    http = Http(session.transport, watch, session.credential)
+    return attrs.evolve(session, http=http, limits=limits, watch=watch)
 
 
 async def pause(session: Session, seconds: float) -> None:

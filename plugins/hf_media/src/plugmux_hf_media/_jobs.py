@@ -10,11 +10,12 @@ from attrs import define, field
 
 from plugmux.errors import (
     ConfigurationError,
+    DeadlineError,
     ModelNotFoundError,
     ProviderError,
 )
 from plugmux.events import Event, Finish, Notice, Progress, ServedBy
-from plugmux.http import Response, conceal
+from plugmux.http import ErrorReader, Http, Response, conceal
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
 from plugmux.messages import Attachment
 from plugmux.requests import Request
@@ -22,7 +23,7 @@ from plugmux.session import Session
 from plugmux.statuses import request_id_of
 from plugmux_hf_media import _answers, _wire
 from plugmux_hf_media._answers import State, Ticket
-from plugmux_hf_media._fetch import Fetch, off_loop, pause
+from plugmux_hf_media._fetch import Fetch, off_loop, patient, pause
 from plugmux_hf_media._routes import Route, Wanted
 from plugmux_hf_media._table import PROVIDERS, route_of
 
@@ -113,7 +114,14 @@ class Job:
         queue = self.route.queue
         self._seconds = poll_seconds(self.session.settings) or (queue.seconds if queue else 0.0)
         headers = {**submission.headers, **bill_to_headers(self.session.settings)}
-        answer = await self._send("POST", submission.path, headers=headers, content=submission.content)
+        answer = await self._send(
+            self.session.http,
+            "POST",
+            submission.path,
+            error=_answers.error_at_upstream,
+            headers=headers,
+            content=submission.content,
+        )
         await self._read(answer)
         if queue is not None and not self.is_over:
             self._ticket = _answers.ticket_of(queue, answer)
@@ -149,7 +157,7 @@ class Job:
         await pause(self.session, self._seconds)
         self._seconds = min(self._seconds * POLL_GROWTH, max(POLL_MAX, self._seconds))
         try:
-            await self._read(await self._send("GET", self._ticket.poll))
+            await self._read(await self._question(self._ticket.poll))
             if self.state.is_done and not self.is_over:
                 await self._get_result(self._ticket)
         except ProviderError as error:
@@ -164,7 +172,7 @@ class Job:
             return
         method, path = ticket.cancel
         http = self.session.http.within(2.0)  # the attempt's own time may be up
-        await http.request(method, self._url(path), headers=self._headers(), error=_answers.error_at_upstream)
+        await self._send(http, method, path, error=_answers.error_of_job)
 
     async def _wanted(self) -> Wanted:
         model, options = self.request.model, self.request.options
@@ -181,11 +189,13 @@ class Job:
             hub=self.endpoints.hub,
         )
 
-    async def _send(self, method: str, path: str, **more: Any) -> Response:
+    async def _question(self, path: str) -> Response:
+        """The answer to a question about the job. One that is silent ends long before the attempt does."""
+        return await self._send(patient(self.session).http, "GET", path, error=_answers.error_of_job)
+
+    async def _send(self, http: Http, method: str, path: str, *, error: ErrorReader, **more: Any) -> Response:
         more["headers"] = {**self._headers(), **more.get("headers", {})}
-        return await self.session.http.request(
-            method, self._url(path), error=_answers.error_at_upstream, **more
-        )
+        return await http.request(method, self._url(path), error=error, **more)
 
     def _headers(self) -> dict[str, str]:
         """What goes with every request of a route, polls included."""
@@ -204,15 +214,21 @@ class Job:
     async def _get_result(self, ticket: Ticket) -> None:
         """The result of a job that is done: at its own address, or in what was just read."""
         if ticket.result is not None:
-            await self._read(await self._send("GET", ticket.result))
+            await self._read(await self._question(ticket.result))
         if not self.is_over:
             assert self._answer is not None
             raise _answers.failure_of(self.route, self.state, self._answer)
 
     async def _bear(self, error: ProviderError) -> None:
-        """Go on after a failed question, unless it says that there is no use in it."""
+        """Go on after a failed question, unless it says that there is no use in it.
+
+        What is raised is never worth another try here: that would make, and bill, the job again.
+        """
+        self.session.watch.check()
         self._failures += 1
-        if not error.retryable or self._failures >= POLL_FAILURES:
+        worth_asking = error.retryable or isinstance(error, DeadlineError)
+        if not worth_asking or self._failures >= POLL_FAILURES:
+            error.retryable = error.renewable = error.forget = False
             raise error
         await pause(self.session, min(error.retry_after or self._seconds, BUSY_MAX))
 
