@@ -253,6 +253,23 @@ def test_sound_goes_as_a_form_with_the_model_last(provider: str, path: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("mime_type", "ending"),
+    [
+        ("audio/aac", ".aac"),
+        ("audio/x-aiff", ".aiff"),
+        ("audio/mpeg", ".mp3"),
+        ("audio/x-m4a", ".m4a"),
+        ("video/quicktime", ".mov"),
+        ("application/octet-stream", ".wav"),
+    ],
+)
+def test_a_transcriber_is_told_the_kind_of_sound_by_the_files_ending(mime_type: str, ending: str) -> None:
+    sound = Attachment(mime_type=mime_type, data=b"sound")
+    submission = encoded("deepinfra", ASR, "org/w", audio=sound)
+    assert f'filename="audio{ending}"'.encode() in submission.content
+
+
+@pytest.mark.parametrize(
     ("mime_type", "label"),
     [
         ("audio/wav", "audio/x-wav"),

@@ -99,14 +99,15 @@ def state_of(route: Route, response: Response) -> State:
 
 
 def ticket_of(queue: Queue, response: Response) -> Ticket:
-    """Where to follow the job that was just accepted. Raises MalformedResponseError if it has no name.
+    """Where to follow the job that was just accepted. An answer that names none raises what it complains
+    of, or MalformedResponseError.
 
     Of a URL only the path counts: the token goes to nobody's host but the router's.
     """
     named = _at(parsed(response), queue.job)
     job = _path_of(named) if queue.poll.startswith("{job}") else _id_of(named)
     if not job:
-        raise MalformedResponseError(
+        raise _complaint(response) or MalformedResponseError(
             f"took the job and did not name it: {_excerpt(response)}", **_facts(response)
         )
     method, cancel = queue.cancel or ("", "")
@@ -122,7 +123,10 @@ def error_at_upstream(response: Response) -> ProviderError:
 
     A 402 rules out that provider alone: each has its own price and free quota, so the next may still serve.
     """
-    error = error_of(response)
+    return _of_one_upstream(error_of(response))
+
+
+def _of_one_upstream(error: ProviderError) -> ProviderError:
     if isinstance(error, QuotaExceededError):
         error.scope = Scope.UPSTREAM
     return error
@@ -147,9 +151,8 @@ def failure_of(route: Route, state: State, response: Response) -> ProviderError:
         return ContentFilterError(state.failure or "refused", **facts)
     if state.failure is not None:
         return ServerError(f"the job failed: {state.failure}", retryable=False, **facts)
-    if said := _complaint(response):
-        kind = ContentFilterError if _is_refusal(said) else type(error_of_event({"error": said}))
-        return kind(said, retryable=False, **facts)
+    if (complaint := _complaint(response)) is not None:
+        return complaint
     what = "transcript" if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION else kind_of(route.task).value
     return MalformedResponseError(f"an answer without {an(what)}: {_excerpt(response)}", **facts)
 
@@ -240,21 +243,35 @@ def _reason(body: object) -> str:
 
 
 _REFUSAL = re.compile(
-    r"nsfw|polic(y|ies)|moderat|safety|sensitive|inappropriate|flagged|prohibited content", re.I
+    r"content[ _](management )?(filter|polic)|content moderation|flagged (as|for|by)"
+    r"|safety (system|filter|check)|(NSFW|sensitive|inappropriate|prohibited) content",
+    re.I,
 )
+"""Whole phrases: a job that fails over a "case-sensitive" value is not refused."""
 
 
 def _is_refusal(text: str) -> bool:
     return bool(_REFUSAL.search(text))
 
 
-def _complaint(response: Response) -> str:
-    """An error inside an answer of status 200; "" where it says nothing of one."""
+def _complaint(response: Response) -> ProviderError | None:
+    """The error inside an answer of status 200, by the code that it states; None where it has none.
+
+    wavespeed answers with `{"code": 400, "message": …}`, and with the code 200 when all is well.
+    """
     if not _is_json(response):
-        return ""
+        return None
     body = parsed(response)
-    found = _first_of(body, ("error", "detail", "data.error", "errors"))
-    return text_of(found) if found else ""
+    code = _at(body, "code")
+    paths = ("error", "detail", "data.error", "errors", *(("message",) if code not in (None, 200) else ()))
+    said = text_of(next(filter(None, (_at(body, path) for path in paths)), None))
+    if not said:
+        return None
+    if _is_refusal(said):
+        return ContentFilterError(said, **_facts(response))
+    error = error_of_event({"error": said, "code": code}, request_id=request_id_of(response.headers))
+    error.retryable, error.body = False, _excerpt(response)
+    return _of_one_upstream(error)
 
 
 def _path_of(url: object) -> str:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plugmux.errors import MalformedResponseError
-from plugmux.media import Media, MediaKind
+from plugmux.media import Media, MediaKind, mime_type_of
 from plugmux.model import Task
 from plugmux_hf_media._large import Long
 
 __all__ = ["an", "checked", "kind_of", "media_of", "media_of_base64", "transcript_of"]
+
+
+SMALLEST = 64
+"""Bytes. No picture, film or sound is smaller; a word, which may pass for base64, is."""
 
 
 def kind_of(task: Task) -> MediaKind:
@@ -27,11 +31,18 @@ def media_of(content: bytes, task: Task, *, label: str = "", prompt: str | None 
 def media_of_base64(text: str | Long, task: Task, *, prompt: str | None = None) -> Media:
     """A `Media` of base64, bare or in a data URL. Raises MalformedResponseError."""
     label, body = _without_label(text)
+    kind = kind_of(task)
     try:
-        media = Media.from_base64(body, kind=kind_of(task), mime_type=label, prompt=prompt)
+        media = Media.from_base64(body, kind=kind, mime_type=label, prompt=prompt)
     except ValueError as error:
-        raise MalformedResponseError("the result has broken base64") from error
+        raise MalformedResponseError(f"the result has broken base64: {_start_of(text)!r}") from error
+    if label is None and media.size < SMALLEST and mime_type_of(media.data) is None:
+        raise MalformedResponseError(f"{_start_of(text)!r} where {an(kind.value)} belongs")
     return checked(media)
+
+
+def _start_of(text: str | Long) -> str:
+    return text[:80] if isinstance(text, str) else bytes(text[:80]).decode("utf-8", "replace")
 
 
 def _without_label(text: str | Long) -> tuple[str | None, str | Long]:

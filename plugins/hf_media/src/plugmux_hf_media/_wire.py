@@ -62,9 +62,19 @@ def _check_inputs(route: Route, wanted: Wanted) -> None:
     if route.reads is not None and wanted.attachment is None:
         message = f"{route.task.value} needs {route.reads}="
         raise InvalidRequestError(message, param=route.reads, scope=Scope.REQUEST)
+    if wanted.attachment is not None and not _fits(route, wanted.attachment):
+        message = f"{wanted.attachment.name} is {wanted.attachment.mime_type}, not {route.reads}"
+        raise InvalidRequestError(message, param=route.reads, scope=Scope.REQUEST)
     if route.reads is None and not wanted.prompt.strip():
         message = f"{route.task.value} needs a prompt"
         raise InvalidRequestError(message, param="messages", scope=Scope.REQUEST)
+
+
+def _fits(route: Route, attachment: Attachment) -> bool:
+    """Whether it may be what the task reads. A film has sound; `application/…` says nothing."""
+    family = attachment.mime_type.partition("/")[0]
+    other = {"text", "image"} if route.reads == "audio" else {"text", "audio", "video"}
+    return family not in other
 
 
 def _shared(route: Route, wanted: Wanted) -> Submission:
@@ -194,12 +204,20 @@ def _form_value(value: object) -> bytes:
 
 
 _ENDINGS = {
+    "audio/aac": ".aac",
+    "audio/aiff": ".aiff",
     "audio/flac": ".flac",
-    "audio/mpeg": ".mp3",
     "audio/mp4": ".m4a",
+    "audio/mpeg": ".mp3",
     "audio/ogg": ".ogg",
+    "audio/opus": ".opus",
     "audio/webm": ".webm",
+    "audio/x-aac": ".aac",
+    "audio/x-aiff": ".aiff",
+    "audio/x-flac": ".flac",
+    "audio/x-m4a": ".m4a",
     "video/mp4": ".mp4",
+    "video/quicktime": ".mov",
     "video/webm": ".webm",
 }
 
