@@ -124,6 +124,35 @@ def test_after_a_tool_the_final_answer_is_only_the_last_round() -> None:
     assert text_after_resets(events) == "Let me look. Done."
 
 
+def test_an_answer_doubled_after_a_tool_is_given_once_with_all_that_the_tool_found() -> None:
+    picture = {"type": "image", "data": "R0lGODlh", "mimeType": "image/gif"}
+    outputs = [{"text": "URL: https://a.example/", "content": [picture]}]
+    call = {"type": "tool", "subtype": "call", "uuid": "1", "call": {"name": "look", "parameters": {}}}
+    result = {
+        "type": "tool",
+        "subtype": "result",
+        "uuid": "1",
+        "result": {"status": "success", "outputs": outputs},
+    }
+    stored = {"type": "file", "name": "b.png", "sha": "ab12", "mime": "image/png"}
+    said = [token("<think>hm</think>Let me look. "), call, result, stored, token("The answer ")]
+    second_try = [token("The answer "), token("is 42.")]
+    found = [{"title": "A", "uri": "https://a.example/"}]
+    ending = final("The answer is 42.", webSources=found)
+    events = decoded(*said, *second_try, ending, FINISHED)
+    at = next(i for i, event in enumerate(events) if isinstance(event, Reset))
+    sources, media, file, *rest = events[at + 1 :]
+    assert sources == Sources(sources=(Source(url="https://a.example/"),))
+    assert (media.mime_type, media.data) == ("image/gif", b"GIF89a")
+    assert file == StoredFile(sha="ab12", mime_type="image/png")
+    assert rest == [
+        Reasoning(text="hm"),
+        Text(text="Let me look. "),
+        Text(text="The answer is 42."),
+        Finish(),
+    ]
+
+
 def test_a_think_tag_after_a_tool_call_opens_a_new_round() -> None:
     call = {"type": "tool", "subtype": "call", "uuid": "1", "call": {"name": "look", "parameters": {}}}
     events = decoded(token("Wait. "), call, token("<think>so</think>Done."), final("x"), FINISHED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from attrs import frozen
@@ -57,7 +58,8 @@ class Answer:
         self.ended = False
         self.failed = False
         self._stream: list[str] = []
-        self._round_start = 0
+        self._starts = [0]  # of the rounds between tool calls, in `_stream`
+        self._found: list[Event | StoredFile] = []
         self._tools: dict[str, str] = {}
         self._said = False
         self._interrupted = False
@@ -152,10 +154,10 @@ class Answer:
     def _settle(self, final: str) -> list[Event | StoredFile]:
         """What the final answer adds to the stream, or the answer again if the stream doubled it.
 
-        The server's own second try sends all tokens once more; the final answer is then the ending of
-        what was streamed. With a tool call in between that is simply the last round.
+        The final answer is what was said since the last tool call. The server's own second try sends all
+        tokens once more; the final answer is then the ending of that.
         """
-        shown = "".join(self._stream[self._round_start :])
+        shown = "".join(self._stream[self._starts[-1] :])
         if self._interrupted and shown:
             return []
         if final.strip() == shown.strip():
@@ -164,11 +166,10 @@ class Answer:
             return self._more(
                 final[len(shown) :] if final.startswith(shown) else final[len(shown.rstrip()) :]
             )
-        if not self._tools and final.strip():
-            if shown.rstrip().endswith(final.strip()):
-                return self._again(final, "the server produced the answer twice")
-            if self._malformed:
-                return self._again(final, "a part of the answer was lost on the way")
+        if final.strip() and shown.rstrip().endswith(final.strip()):
+            return self._again(final, "the server produced the answer twice")
+        if final.strip() and self._malformed and not self._tools:
+            return self._again(final, "a part of the answer was lost on the way")
         return []
 
     def _more(self, text: str) -> list[Event | StoredFile]:
@@ -178,10 +179,14 @@ class Answer:
         return list(events)
 
     def _again(self, final: str, why: str) -> list[Event | StoredFile]:
-        self._thinking = ThinkSplitter()
-        self._stream = []
-        self._once.clear()
-        return [Reset(why=why), *self._more(final)]
+        """The earlier rounds with all that tools found, and the last one as the final answer has it."""
+        rounds = ["".join(self._stream[start:end]) for start, end in pairwise(self._starts)]
+        self._stream, self._starts = [], [0]
+        events: list[Event | StoredFile] = [Reset(why=why), *self._found]
+        for text in (*rounds, final):
+            self._thinking = ThinkSplitter()
+            events += [*self._more(text), *self._flush()]
+        return events
 
     def title(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
         title = update["title"].replace("\0", "").strip()
@@ -211,7 +216,8 @@ class Answer:
         if not self._first(f"file {sha}"):
             return []
         self._said = True
-        return [StoredFile(sha=sha, mime_type=str(update.get("mime") or ""))]
+        self._found.append(StoredFile(sha=sha, mime_type=str(update.get("mime") or "")))
+        return self._found[-1:]
 
     def web_search(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
         """Documented for servers up to September 2025; `messageType` until the middle of 2024."""
@@ -247,7 +253,7 @@ class Answer:
     def tool(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
         if not self._first(json.dumps(update, sort_keys=True)):
             return []
-        self._round_start = len(self._stream)
+        self._starts.append(len(self._stream))
         uuid = str(update.get("uuid") or "")
         held: list[Event | StoredFile] = []
         if update.get("subtype") == "call":
@@ -255,13 +261,17 @@ class Answer:
             self._thinking = ThinkSplitter()
             self._tools[uuid] = str(update["call"]["name"])
         for event in tool_events(update, self._tools.setdefault(uuid, "tool")):
-            self._said = self._said or isinstance(event, Media)
+            if isinstance(event, Media):
+                self._said = True
+                self._found.append(event)
             held += self._sources(list(event.sources)) if isinstance(event, Sources) else [event]
         return held
 
     def _sources(self, found: list[Source]) -> list[Event | StoredFile]:
         new = tuple(source for source in found if self._first(f"source {source.url}"))
-        return [Sources(sources=new)] if new else []
+        events: list[Event | StoredFile] = [Sources(sources=new)] if new else []
+        self._found += events
+        return events
 
     def _first(self, what: str) -> bool:
         """Whether this was not given yet: a replay, and today's tool events, say things twice."""
