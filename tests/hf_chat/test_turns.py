@@ -33,7 +33,7 @@ from plugmux.events import (
     Text,
     Title,
 )
-from plugmux.messages import Conversation, Message, ProviderState
+from plugmux.messages import Attachment, Conversation, Message, ProviderState
 from plugmux.model import Task
 from plugmux.requests import Request
 from plugmux.session import Session
@@ -231,6 +231,30 @@ async def test_a_picture_goes_along_as_base64_with_its_prefix(
     assert b'filename="base64;image.png"' in body
 
 
+@pytest.mark.parametrize(
+    ("picture", "why"),
+    [
+        (Attachment(url="http://127.0.0.1:9/a.png"), "cannot fetch the picture to send: .* private address"),
+        (Attachment(name="cat.png", data=bytes(11 * 1024 * 1024)), "'cat.png' has 11,534,336 bytes"),
+    ],
+    ids=["private-address", "too-large"],
+)
+@pytest.mark.parametrize("turn", ["first", "second"])
+async def test_a_picture_that_cannot_be_sent_is_the_requests_fault_and_leaves_nothing_behind(
+    box: Any, new_session: NewSession, new_request: NewRequest, picture: Attachment, why: str, turn: str
+) -> None:
+    session, talk = new_session(f"{box.url}/hf-chat/chat"), None
+    if turn == "second":
+        first = new_request("one", "sandbox/vision")
+        talk = gone_on(first, await events_of(first, session))
+    before = len([seen for seen in box.requests if seen.method == "POST"])
+    request = new_request("what is it?", "sandbox/vision", conversation=talk, image=picture)
+    with pytest.raises(InvalidRequestError, match=why) as caught:
+        await events_of(request, session)
+    assert (caught.value.param, caught.value.flaw) == ("image", False)
+    assert len([seen for seen in box.requests if seen.method == "POST"]) == before
+
+
 async def test_retry_asks_for_another_answer_to_the_same_question(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:
@@ -304,6 +328,27 @@ async def test_the_session_of_a_visitor_is_kept_on_disk_and_no_other_is_sent(
     assert "cookie" not in sent(box, "POST", "/hf-chat/chat/conversation")[-1].headers
 
 
+async def test_two_visitors_of_one_client_share_one_session(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    talks: list[Conversation] = []
+    before = len(box.requests)
+
+    async def chat(prompt: str) -> None:
+        first = new_request(prompt)
+        talks.append(gone_on(first, await events_of(first, new_session(f"{box.url}/hf-chat/chat"))))
+
+    async with anyio.create_task_group() as group:
+        for prompt in ("one", "two", "three"):
+            group.start_soon(chat, prompt)
+    created = [seen for seen in box.requests[before:] if seen.path.endswith("/chat/conversation")]
+    assert ["cookie" in seen.headers for seen in created] == [False, True, True]
+    for talk in talks:
+        session = new_session(f"{box.url}/hf-chat/chat")
+        events = await events_of(new_request("and now?", conversation=talk), session)
+        assert not of(Notice, events)
+
+
 async def test_an_accepted_message_prolongs_the_login(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:
@@ -369,6 +414,42 @@ async def test_cancelling_tells_the_server_to_stop(
                     scope.cancel()
     assert scope.cancelled_caught
     assert slow_box.requests[-1].path.endswith("/stop-generating")
+
+
+async def test_closing_the_client_tells_the_server_to_stop(
+    slow_box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{slow_box.url}/hf-chat/chat")
+    async with aclosing(plugin.create_stream(new_request("long"), session)) as stream:
+        async for event in stream:
+            if isinstance(event, Text):
+                await session._resources.aclose()
+                break
+    assert slow_box.requests[-1].path.endswith("/stop-generating")
+
+
+async def test_a_stream_whose_client_is_closed_ends_by_a_typed_error(
+    slow_box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{slow_box.url}/hf-chat/chat")
+    async with aclosing(plugin.create_stream(new_request("long"), session)) as stream:
+        async for event in stream:
+            if isinstance(event, Text):
+                break
+        await session._resources.aclose()
+        with pytest.raises(StreamCutError, match="closed"):
+            async for _ in stream:
+                pass
+
+
+async def test_closing_the_client_after_an_answer_tells_the_server_nothing(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    await events_of(new_request("short"), session)
+    seen = len(box.requests)
+    await session._resources.aclose()
+    assert len(box.requests) == seen
 
 
 async def test_effort_becomes_a_setting_of_the_account_and_says_so(

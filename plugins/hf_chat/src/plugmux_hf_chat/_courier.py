@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from plugmux.errors import ConnectionFailedError
+from plugmux.errors import ConnectionFailedError, StreamCutError
 from plugmux_hf_chat._curl import Order, Transfer
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ T = TypeVar("T")
 class Courier:
     """Keeps libcurl's connections. Bound to the event loop of its first use.
 
-    `run` calls an asynchronous function where libcurl lives and waits for it; cancelling the wait
-    cancels the call.
+    What it calls runs where libcurl lives; cancelling the wait for it cancels the call.
     """
 
     def __init__(self, portal: BlockingPortal | None, leave: AbstractContextManager[Any] | None) -> None:
@@ -35,6 +34,10 @@ class Courier:
         self._thread = leave
         self._multi: AsyncCurl | None = None
         self._closed = False
+        self._transfers: set[Transfer] = set()
+        self._partings: dict[object, Callable[[], Coroutine[Any, Any, None]]] = {}
+        self.introduction = anyio.Lock()
+        """Held by who asks a server for the session that all visitors without a login share."""
 
     @classmethod
     async def start(cls) -> Courier:
@@ -58,28 +61,56 @@ class Courier:
         if self._closed:
             raise ConnectionFailedError("the client was closed meanwhile", kind="address")
         with anyio.CancelScope(shield=True):
-            transfer = await self.run(self._open, order)
-        return transfer  # noqa: RET504 - for a type checker, a scope may swallow what is raised in it
+            transfer = await self._call(self._open, order)
+        self._transfers.add(transfer)
+        return transfer
 
-    async def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
+    def run(self, function: Callable[..., Awaitable[T]], *args: Any) -> Awaitable[T]:
+        """Call a step of a transfer, and wait for it. Raises StreamCutError once the client is closed."""
+        if self._closed:
+            raise StreamCutError("the client was closed meanwhile")
+        return self._call(function, *args)
+
+    async def _call(self, function: Callable[..., Awaitable[T]], *args: Any) -> T:
         if self._portal is None:
             return await function(*args)
         return await _result_of(self._portal.start_task_soon(function, *args))
 
     async def close(self, transfer: Transfer) -> None:
         """Close a transfer, also when the caller has been cancelled."""
+        self._transfers.discard(transfer)
         if self._portal is None:
             transfer.close()
-            return
-        with anyio.CancelScope(shield=True), anyio.move_on_after(2):
-            await self.run(_closed, transfer)
+        elif not self._closed:  # else the thread has ended, and the transfer with it
+            with anyio.CancelScope(shield=True), anyio.move_on_after(2):
+                await self._call(_closed, transfer)
+
+    @contextlib.contextmanager
+    def parting(self, call: Callable[[], Coroutine[Any, Any, None]]) -> Iterator[None]:
+        """While this is open, closing the courier does `call` first: what a server is to be told then."""
+        key = object()
+        self._partings[key] = call
+        try:
+            yield
+        finally:
+            del self._partings[key]
 
     async def aclose(self) -> None:
-        """Close all connections, and the thread if there is one."""
+        """Tell servers what they are to be told, then close all connections (and the thread, if any)."""
+        try:
+            async with anyio.create_task_group() as group:
+                for call in self._partings.values():
+                    group.start_soon(call)
+        finally:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
         self._closed = True
+        while self._transfers:
+            await self._call(_closed, self._transfers.pop())
         if self._multi is not None:
             multi, self._multi = self._multi, None
-            await self.run(multi.close)
+            await self._call(multi.close)
         if self._thread is not None:
             thread, self._thread = self._thread, None
             await anyio.to_thread.run_sync(thread.__exit__, None, None, None)

@@ -101,6 +101,18 @@ class Site:
             body = await _read(exchange, max_bytes)
         return Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=body)
 
+    async def introduced(self, path: str, *, json: Any) -> Response:
+        """A POST that may be the first of a visitor without a session. Raises as `request` does.
+
+        One at a time until there is a session: two at once would each be given one, and only one is kept.
+        """
+        if self.credential is None:
+            async with self.courier.introduction:
+                self.credential = self._kept_session()
+                if self.credential is None:
+                    return await self.request("POST", path, json=json)
+        return await self.request("POST", path, json=json)
+
     @asynccontextmanager
     async def events(
         self,

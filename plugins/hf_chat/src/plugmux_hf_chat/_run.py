@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from functools import partial
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from plugmux.errors import ConnectionFailedError, ProviderError, StreamCutError
 from plugmux.events import ConversationState, Event, Media, MediaKind
@@ -29,7 +30,8 @@ STOP_SECONDS = 1.0
 
 @frozen(kw_only=True)
 class Place:
-    """Where a message goes: `retry` asks for a sibling of what is at `parent`; `inputs` None sends none."""
+    """Where a message goes: `retry` asks for a sibling of what is at `parent`; `inputs` None sends none.
+    `files` have their bytes."""
 
     state: State
     parent: str
@@ -51,14 +53,14 @@ async def run(
         tools=work.tools,
         extra=work.extra,
     )
-    files = [await _fetched(site, file) for file in place.files]
-    kind, body = _wire.multipart(data, files, boundary=f"----plugmux{secrets.token_hex(12)}")
+    kind, body = _wire.multipart(data, place.files, boundary=f"----plugmux{secrets.token_hex(12)}")
     answer = Answer()
     state = ConversationState(state=place.state.to_dict())
     try:
-        async with aclosing(_sent(site, place.state, kind, body, answer, state)) as events:
-            async for event in events:
-                yield event
+        with site.courier.parting(partial(_stop_early, site, place.state, answer)):
+            async with aclosing(_sent(site, place.state, kind, body, answer, state)) as events:
+                async for event in events:
+                    yield event
         for event in answer.finish():
             yield event
     except BaseException as error:
@@ -73,6 +75,13 @@ def _may_run(error: BaseException) -> bool:
     if isinstance(error, ConnectionFailedError):
         return False
     return not (isinstance(error, ProviderError) and error.status is not None)
+
+
+async def _stop_early(site: Site, state: State, answer: Answer) -> None:
+    """Stop a run whose client is closed under it, while there are connections to do it by."""
+    if answer.running:
+        with suppress(ProviderError):
+            await _stop(site, state)
 
 
 async def _stop(site: Site, state: State) -> None:
@@ -131,10 +140,11 @@ async def resume(site: Site, state: State) -> AsyncGenerator[Event, None]:
     told = ConversationState(state=state.to_dict())
     yield told
     try:
-        async with aclosing(resumed(site, state, answer)) as events:
-            async for event in events:
-                for whole in await _whole(site, state, [event]):
-                    yield whole
+        with site.courier.parting(partial(_stop_early, site, state, answer)):
+            async with aclosing(resumed(site, state, answer)) as events:
+                async for event in events:
+                    for whole in await _whole(site, state, [event]):
+                        yield whole
         yield told
         for event in answer.finish():
             yield event
@@ -146,13 +156,6 @@ async def resume(site: Site, state: State) -> AsyncGenerator[Event, None]:
 
 
 # Files
-
-
-async def _fetched(site: Site, file: Attachment) -> Attachment:
-    if file.data is not None or file.url is None:
-        return file
-    media = await site.session.download(file.url, kind=MediaKind.IMAGE, max_bytes=_wire.MAX_FILE)
-    return evolve(file, data=media.data, mime_type=media.mime_type, url=None)
 
 
 async def _whole(site: Site, state: State, events: Sequence[Event | StoredFile]) -> list[Event]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import anyio
 from attrs import evolve
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError
-from plugmux.events import Event, Notice
+from plugmux.events import Event, MediaKind, Notice
+from plugmux.messages import Attachment
 from plugmux.requests import Request
 from plugmux_hf_chat import _wire
 from plugmux_hf_chat._conversation import Chat, State, chat_of
@@ -52,7 +53,7 @@ class Turns:
             self._waiting[conversation] = gate, users - 1
 
     async def aclose(self) -> None:
-        self._waiting.clear()
+        """Nothing to close: turns that still run end by themselves, and leave."""
 
 
 async def stream_turn(request: Request, site: Site, turns: Turns) -> AsyncGenerator[Event, None]:
@@ -119,7 +120,8 @@ async def _place(request: Request, site: Site, work: Work) -> Place | None:
         if error.code in GONE:
             return None
         raise
-    return _next_place(chat, work, work.state)
+    place = _next_place(chat, work, work.state)
+    return place and evolve(place, files=await _attached(site, place.files))
 
 
 def _next_place(chat: Chat, work: Work, old: State) -> Place | None:
@@ -143,14 +145,34 @@ def _next_place(chat: Chat, work: Work, old: State) -> Place | None:
 
 async def _fresh(request: Request, site: Site, work: Work) -> Place:
     """A new conversation, with all messages in its first prompt."""
+    files = await _attached(site, work.whole.attachments)  # first: what fails here leaves none behind
     body = _wire.creation(request.model.remote_id, work.whole.preprompt)
-    chat = chat_of((await site.request("POST", "/conversation", json=body)).json())
+    chat = chat_of((await site.introduced("/conversation", json=body)).json())
     if chat.root is None:  # servers from before July 2026 tell the id only
         chat = await fetch_chat(site, chat.id)
     if chat.root is None:
         raise MalformedResponseError("the new conversation has no first message to hang a question on")
     state = State(conversation=chat.id, parent=chat.root, generation=str(uuid.uuid4()))
-    return Place(state=state, parent=chat.root, inputs=work.whole.inputs, files=work.whole.attachments)
+    return Place(state=state, parent=chat.root, inputs=work.whole.inputs, files=files)
+
+
+async def _attached(site: Site, files: Sequence[Attachment]) -> tuple[Attachment, ...]:
+    """The pictures to send, with their bytes. Raises InvalidRequestError for one that cannot be sent."""
+    found = [await _fetched(site, file) for file in files]
+    for file in found:
+        _wire.bytes_of(file)
+    return tuple(found)
+
+
+async def _fetched(site: Site, file: Attachment) -> Attachment:
+    if file.data is not None or file.url is None:
+        return file
+    try:
+        media = await site.session.download(file.url, kind=MediaKind.IMAGE, max_bytes=_wire.MAX_FILE)
+    except ProviderError as error:
+        said = f"cannot fetch the picture to send: {error.message}"
+        raise InvalidRequestError(said, param="image") from error
+    return evolve(file, data=media.data, mime_type=media.mime_type, url=None)
 
 
 async def fetch_chat(site: Site, conversation: str) -> Chat:

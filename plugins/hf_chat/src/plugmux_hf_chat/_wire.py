@@ -24,6 +24,7 @@ __all__ = [
     "IMAGE_TOOL",
     "TAKEN",
     "Prompt",
+    "bytes_of",
     "creation",
     "message_data",
     "models_of",
@@ -160,7 +161,7 @@ def multipart(data: Mapping[str, Any], files: Sequence[Attachment], *, boundary:
     pieces: list[bytes] = []
     for file in files:
         label = f'name="files"; filename="base64;{_quoted(file.name)}"'
-        pieces += [_head(boundary, label, file.mime_type), base64.b64encode(_checked(file)), b"\r\n"]
+        pieces += [_head(boundary, label, file.mime_type), base64.b64encode(bytes_of(file)), b"\r\n"]
     pieces += [
         _head(boundary, 'name="data"'),
         json.dumps(data).encode(),
@@ -181,7 +182,8 @@ def _quoted(name: str) -> str:
     return plain.replace("\\", "_").replace('"', "%22")
 
 
-def _checked(file: Attachment) -> bytes:
+def bytes_of(file: Attachment) -> bytes:
+    """A file's bytes. Raises InvalidRequestError above the server's limit."""
     if file.data is None:
         raise InvalidRequestError("the picture has not been fetched", param="image")
     if len(file.data) > MAX_FILE:
