@@ -81,6 +81,22 @@ def test_nothing_is_sent_that_was_not_asked_for() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("extra", "names"),
+    [
+        ({"selectedMcpServers": [{"name": "mine", "url": "https://mine.example/mcp"}]}, ["Search", "mine"]),
+        ({"selectedMcpServers": [{"name": "mine"}], "selectedMcpServerNames": ["other"]}, ["other"]),
+        ({"selectedMcpServers": [{"url": "https://x"}, "mine", {"name": 7}]}, ["Search"]),
+        ({"selectedMcpServers": "mine"}, ["Search"]),
+        ({"timezone": "Europe/Berlin"}, ["Search"]),
+    ],
+)
+def test_the_callers_own_tool_servers_are_selected_too(extra: dict[str, Any], names: list[str]) -> None:
+    data = message_data(parent="p", generation="g", inputs="hi", servers=["Search"], extra=extra)
+    assert data["selectedMcpServerNames"] == names
+    assert data.items() >= extra.items()
+
+
 def test_a_message_is_a_form_with_base64_files_before_its_data() -> None:
     file = Attachment(name='a "b;c.png', mime_type="image/png", data=b"\x89PNG")
     kind, body = multipart({"inputs": "é"}, [file], boundary="XX")

@@ -270,6 +270,34 @@ async def test_retry_asks_for_another_answer_to_the_same_question(
     assert "retry" not in data
 
 
+async def test_retry_with_the_last_question_loses_nothing(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    first = new_request("one", system="Be brief.")
+    talk = gone_on(first, await events_of(first, session))
+    request = new_request("one", system="Be brief.", conversation=talk, extra_body={"retry": True})
+    assert not of(Notice, await events_of(request, session))
+
+
+async def test_what_retry_does_not_send_is_said(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    first = new_request("one", "sandbox/vision")
+    talk = gone_on(first, await events_of(first, session))
+    picture = Attachment(name="a.png", mime_type="image/png", data=PNG)
+    request = new_request(
+        "other", "sandbox/vision", conversation=talk, image=picture, extra_body={"retry": True}
+    )
+    events = await events_of(request, session)
+    assert [(notice.code, notice.option) for notice in of(Notice, events)] == [
+        ("option-ignored", "messages"),
+        ("option-ignored", "image"),
+    ]
+    assert "inputs" not in last_data(box)
+
+
 async def test_edit_asks_the_last_question_in_other_words(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:

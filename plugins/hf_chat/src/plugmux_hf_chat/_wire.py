@@ -142,17 +142,25 @@ def message_data(
 ) -> dict[str, Any]:
     """The `data` part of a message. A server strips the keys that it does not know.
 
-    `selectedMcpServerNames` always goes along: without it the server offers all its tools. `web_search`
-    and `tools` are for servers from before September 2025. `retry` with `inputs` edits a question (the
+    `selectedMcpServerNames` always goes along: without it the server offers all its tools. The caller's own
+    servers (`selectedMcpServers` of `extra`) count only if it names them, too. `web_search` and `tools` are
+    for servers from before September 2025. `retry` with `inputs` edits a question (the
     parent is then the user message), without it asks for another answer (the parent is the old one).
     """
     data: dict[str, Any] = {"id": parent, "generationId": generation}
     data |= {"inputs": inputs} if inputs is not None else {}
     data |= {"is_retry": True} if retry else {}
-    data["selectedMcpServerNames"] = list(servers)
+    data["selectedMcpServerNames"] = [*servers, *_names_of((extra or {}).get("selectedMcpServers"))]
     data |= {"web_search": web_search} if web_search is not None else {}
     data |= {"tools": list(tools)} if tools is not None else {}
     return data | dict(extra or {})
+
+
+def _names_of(servers: object) -> list[str]:
+    """The names of tool servers that the caller gives as `{"name": …, "url": …}`."""
+    given = servers if isinstance(servers, list | tuple) else ()
+    names = (server.get("name") for server in given if isinstance(server, Mapping))
+    return [name for name in names if isinstance(name, str)]
 
 
 def multipart(data: Mapping[str, Any], files: Sequence[Attachment], *, boundary: str) -> tuple[str, bytes]:

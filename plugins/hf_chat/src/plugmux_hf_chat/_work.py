@@ -63,7 +63,11 @@ def work_of(request: Request) -> Work:
         whole=whole,
         tools=(IMAGE_TOOL,) if request.task is Task.TEXT_TO_IMAGE else None,
         extra=extra,
-        notices=(*_ignored(options), *_pictures(request, whole), *(_other_system(request) if state else ())),
+        notices=(
+            *_ignored(options),
+            *(_unsent(request, wish, tail) if wish in ("retry", "resume") else _pictures(request, whole)),
+            *(_other_system(request) if state else ()),
+        ),
     )
 
 
@@ -80,6 +84,19 @@ def _other_system(request: Request) -> list[Notice]:
         return []
     said = "the server keeps the system prompt that the conversation began with"
     return [Notice(code="option-ignored", option="system", message=said)]
+
+
+def _unsent(request: Request, wish: str, tail: Prompt) -> list[Notice]:
+    """What comes with a wish for which the server takes nothing: the last question, repeated, is no loss."""
+    new = request.new_messages
+    asked = [m.text for m in request.messages[: len(request.messages) - len(new)] if m.role == "user"]
+    said = f"{wish} is about the question that the server has"
+    found = []
+    if any(message.text not in asked[-1:] for message in _told(new)):
+        found.append(Notice(code="option-ignored", option="messages", message=f"{said}: no other is sent"))
+    if tail.attachments:
+        found.append(Notice(code="option-ignored", option="image", message=f"{said}: no picture is sent"))
+    return found
 
 
 def _wish_of(extra: dict[str, Any]) -> tuple[str | None, str | None]:
