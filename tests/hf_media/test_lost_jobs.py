@@ -148,6 +148,20 @@ async def test_a_token_that_is_refused_half_way_is_not_renewed_to_make_the_job_a
     assert not error.renewable
 
 
+async def test_a_job_that_is_complained_of_in_an_answer_of_200_is_given_up(box: Any) -> None:
+    accepted = box.json({"code": 200, "data": {"id": "j", "urls": {"get": "https://x.example/api/v3/p/j"}}})
+    lost = box.json({"code": 404, "message": "task not found", "data": None})
+    service = box.Service([accepted, lost])
+    with pytest.raises(ProviderError, match="task not found") as caught:
+        await box.play(service, box.request_for(T2I, "wavespeed", "w/flux", "a fox"))
+    assert (caught.value.retryable, caught.value.forget) == (False, False)
+
+
+async def test_a_status_without_a_word_or_a_complaint_is_asked_for_again(box: Any) -> None:
+    service = fal_job(box, box.json({}), completed(box), result(box), picture(box))
+    assert (await box.play(service, drawing(box))).events[-1] == Finish()
+
+
 @pytest.mark.parametrize("status", [404, 410])
 @pytest.mark.parametrize("done", [False, True])
 async def test_a_job_that_is_gone_takes_its_model_with_it_nowhere(box: Any, status: int, done: bool) -> None:

@@ -27,7 +27,16 @@ from plugmux_hf_media._large import Long, parsed
 from plugmux_hf_media._results import an, kind_of, transcript_of
 from plugmux_hf_media._routes import Queue, Route
 
-__all__ = ["State", "Ticket", "error_at_upstream", "error_of_job", "failure_of", "state_of", "ticket_of"]
+__all__ = [
+    "State",
+    "Ticket",
+    "complaint_of",
+    "error_at_upstream",
+    "error_of_job",
+    "failure_of",
+    "state_of",
+    "ticket_of",
+]
 
 EXCERPT = 300
 
@@ -107,7 +116,7 @@ def ticket_of(queue: Queue, response: Response) -> Ticket:
     named = _at(parsed(response), queue.job)
     job = _path_of(named) if queue.poll.startswith("{job}") else _id_of(named)
     if not job:
-        raise _complaint(response) or MalformedResponseError(
+        raise complaint_of(response) or MalformedResponseError(
             f"took the job and did not name it: {_excerpt(response)}", **_facts(response)
         )
     method, cancel = queue.cancel or ("", "")
@@ -151,7 +160,7 @@ def failure_of(route: Route, state: State, response: Response) -> ProviderError:
         return ContentFilterError(state.failure or "refused", **facts)
     if state.failure is not None:
         return ServerError(f"the job failed: {state.failure}", retryable=False, **facts)
-    if (complaint := _complaint(response)) is not None:
+    if (complaint := complaint_of(response)) is not None:
         return complaint
     what = "transcript" if route.task is Task.AUTOMATIC_SPEECH_RECOGNITION else kind_of(route.task).value
     return MalformedResponseError(f"an answer without {an(what)}: {_excerpt(response)}", **facts)
@@ -254,7 +263,7 @@ def _is_refusal(text: str) -> bool:
     return bool(_REFUSAL.search(text))
 
 
-def _complaint(response: Response) -> ProviderError | None:
+def complaint_of(response: Response) -> ProviderError | None:
     """The error inside an answer of status 200, by the code that it states; None where it has none.
 
     wavespeed answers with `{"code": 400, "message": …}`, and with the code 200 when all is well.

@@ -157,7 +157,10 @@ class Job:
         await pause(self.session, self._seconds)
         self._seconds = min(self._seconds * POLL_GROWTH, max(POLL_MAX, self._seconds))
         try:
-            await self._read(await self._question(self._ticket.poll))
+            answer = await self._question(self._ticket.poll)
+            await self._read(answer)
+            if not (self.state.word or self.is_over) and (error := _answers.complaint_of(answer)):
+                raise error
             if self.state.is_done and not self.is_over:
                 await self._get_result(self._ticket)
         except ProviderError as error:
