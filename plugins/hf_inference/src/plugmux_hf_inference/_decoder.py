@@ -16,7 +16,8 @@ MAX_MALFORMED = 3
 class Decoder(ABC):
     """From an answer to events: `feed` each event's data of a stream and `end` it, or `whole` for one body.
 
-    `finish_reason` is set once the service has said why it ended, `done` after `[DONE]`.
+    `finish_reason` is set once the service has said why it ended, `done` after `[DONE]`; from then on an
+    answer with content is `complete`, whatever becomes of the rest.
     Raises a ProviderError for an error inside the answer.
     """
 
@@ -29,6 +30,11 @@ class Decoder(ABC):
         self._usage: Usage | None = None
         self._malformed = 0
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the answer is missing, but for what may follow its end (usage)."""
+        return self.finish_reason is not None or (self.done and self._content)
+
     @abstractmethod
     def feed(self, data: bytes) -> list[Event]:
         """The events of one `data:`."""
@@ -39,7 +45,7 @@ class Decoder(ABC):
 
     def end(self) -> list[Event]:
         """The last events of a stream that has ended, `Finish` last. Raises StreamCutError for a cut."""
-        if self.finish_reason is None and not (self.done and self._content):
+        if not self.complete:
             said = "the answer broke off" if self._content else "the answer ended before it began"
             raise StreamCutError(f"{said}: no finish reason came")
         return self._last()

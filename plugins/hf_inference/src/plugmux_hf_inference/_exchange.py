@@ -78,12 +78,13 @@ async def answer(begin: Callable[[], Awaitable[Exchange]]) -> AsyncGenerator[Eve
                     for event in _events_of_body(await source.read(), decoder):
                         yield event
                     return
-                async for batch in source.batches():
-                    for event in _decoded(batch, decoder):
-                        answered = True
-                        yield event
-                    if decoder.done or decoder.finish_reason is not None:
-                        break
+                with _kept_if_complete(decoder):
+                    async for batch in source.batches():
+                        for event in _decoded(batch, decoder):
+                            answered = True
+                            yield event
+                        if decoder.done or decoder.finish_reason is not None:
+                            break
                 for event in (*await _stragglers(source, decoder), *decoder.end()):
                     yield event
                 return
@@ -118,12 +119,24 @@ async def _stragglers(source: EventSource, decoder: Decoder) -> list[Event]:
     """What comes after the finish reason: usage, `[DONE]`. After that the end of the body is waited for only
     as long as it takes if it is there already, so that the connection can be used again."""
     events: list[Event] = []
-    with anyio.move_on_after(AFTER_DONE if decoder.done else STRAGGLERS) as scope:
+    wait = AFTER_DONE if decoder.done else STRAGGLERS
+    with anyio.move_on_after(wait) as scope, _kept_if_complete(decoder):
         async for batch in source.batches():
             events += _decoded(batch, decoder)
             if decoder.done:
                 scope.deadline = min(scope.deadline, anyio.current_time() + AFTER_DONE)
     return events
+
+
+@contextmanager
+def _kept_if_complete(decoder: Decoder) -> Iterator[None]:
+    """Keep a complete answer when something goes wrong after its end: a lost connection, an error event. To
+    ask once more would cost the caller the same answer again."""
+    try:
+        yield
+    except ProviderError:
+        if not decoder.complete:
+            raise
 
 
 @contextmanager
@@ -146,7 +159,10 @@ def _events_of_body(body: Response, decoder: Decoder) -> Sequence[Event]:
     if start.startswith((b"data:", b"event:", b":")):
         stream = EventStreamDecoder()
         sent = [*stream.feed(body.content), *stream.flush()]
-        return [*(event for one in sent for event in decoder.feed(one.data)), *decoder.end()]
+        events: list[Event] = []
+        with _kept_if_complete(decoder):
+            events += _one_by_one(sent, decoder)
+        return [*events, *decoder.end()]
     if start.startswith(b"<"):
         raise MalformedResponseError(
             f"an HTML page instead of an answer: {body.text[:200].strip()}", status=body.status

@@ -92,6 +92,10 @@ class TextDecoder(Decoder):
         self._prompt = _prompt_given_back(sent or {})
         self._chat: ChatDecoder | None = None
 
+    @property
+    def complete(self) -> bool:
+        return self._chat.complete if self._chat is not None else super().complete
+
     def feed(self, data: bytes) -> list[Event]:
         """The events of one `data:`."""
         if self._chat is not None:
