@@ -62,13 +62,9 @@ async def test_a_failing_hub_costs_only_what_is_trending(new_session):
     assert [model.id for model in await plugin.get_models(session, None)] == ["a/b"]
 
 
-async def test_a_failing_router_costs_only_its_own_list(new_session):
-    session = new_session(network(v1__models=httpx.Response(500), api__models=[GPT2]))
-    assert [model.id for model in await plugin.get_models(session, None)] == ["openai-community/gpt2"]
-
-
-async def test_when_nobody_answers_the_routers_error_is_raised(new_session):
-    session = new_session(network(v1__models=httpx.Response(502), api__models=httpx.Response(500)))
+@pytest.mark.parametrize("trending", [[GPT2], [], httpx.Response(500)])
+async def test_without_the_routers_list_there_is_none(new_session, trending):
+    session = new_session(network(v1__models=httpx.Response(502), api__models=trending))
     with pytest.raises(ServerError) as caught:
         await plugin.get_models(session, None)
     assert caught.value.status == 502

@@ -33,7 +33,8 @@ async def list_models(session: Session) -> Sequence[Model]:
     """What the session's provider serves.
 
     That is what a server of one's own lists; else the router's list and, beside it, what is trending on
-    the Hub for text generation and served by somebody. Raises a ProviderError if nothing can be said.
+    the Hub for text generation and served by somebody. Raises a ProviderError where the server or the router
+    fails: what is trending is no list by itself, and would take the place of one that is remembered.
     """
     place = place_of(session)
     if place.is_own:
@@ -42,13 +43,10 @@ async def list_models(session: Session) -> Sequence[Model]:
     async with anyio.create_task_group() as group:
         group.start_soon(_keep, found, "trending", _trending(session, place))
         listed = await _kept(_routed(session, place))
-    trending = found.get("trending", ())
     if isinstance(listed, ProviderError):
-        if not trending:
-            raise listed
-        return trending
+        raise listed
     known = {model.id for model in listed}
-    return [*listed, *(model for model in trending if model.id not in known)]
+    return [*listed, *(model for model in found.get("trending", ()) if model.id not in known)]
 
 
 async def look_up(session: Session, wanted: str) -> Sequence[Model]:
