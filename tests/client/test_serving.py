@@ -222,6 +222,13 @@ async def test_a_pinned_provider_passes_an_unlisted_model_on(client, scripted):
     assert a.requests[0].model.remote_id == "llama3.1:8b"
 
 
+async def test_a_pinned_provider_passes_the_upstream_of_an_unlisted_model_on(client, scripted):
+    a = scripted(models=[])
+    await client(a=a).complete("a::org/model:groq", "hi")
+    model = a.requests[0].model
+    assert (model.remote_id, model.upstream) == ("org/model:groq", "groq")
+
+
 async def test_a_provider_that_is_not_there_is_named_with_the_remedy(client, scripted):
     with pytest.raises(NoRouteError, match="pip install plugmux-hf-chat"):
         await client(a=scripted()).complete("hf-chat::org/model", "hi")

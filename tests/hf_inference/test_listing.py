@@ -72,7 +72,26 @@ def test_the_automatic_road_promises_only_what_any_upstream_keeps():
     assert automatic.pricing is None
     assert automatic.can(Capability.TOOLS) is True
     assert automatic.can(Capability.STRUCTURED_OUTPUT) is None
-    assert automatic.selectors == {"fastest", "cheapest", "preferred"}
+
+
+def test_the_automatic_road_takes_a_policy_or_an_upstream_that_has_no_model_of_its_own():
+    selectors = routed(RICH)[0].selectors
+    assert selectors >= {"fastest", "cheapest", "preferred", "cerebras", "groq"}
+    assert selectors.isdisjoint({"novita", "together", "featherless-ai"})
+
+
+@pytest.mark.parametrize(
+    ("facts", "pricing"),
+    [
+        ({"is_free": True}, Pricing(input=0.0, output=0.0)),
+        ({"is_free": True, "pricing": {"input": None}}, Pricing(input=0.0, output=0.0)),
+        ({"is_free": True, "pricing": {"output": 2}}, Pricing(output=2.0)),
+        ({"is_free": False}, None),
+        ({"is_free": "odd"}, None),
+    ],
+)
+def test_what_is_free_has_a_price_of_nothing(facts, pricing):
+    assert routed({"id": "a/b", "providers": [upstream("groq", **facts)]})[1].pricing == pricing
 
 
 def test_a_model_that_sees_says_so():

@@ -66,6 +66,20 @@ async def test_an_upstream_that_was_asked_for_answers(client):
     assert done.upstream == "together"
 
 
+async def test_an_upstream_is_asked_for_by_name_even_without_the_routers_list(environ, box):
+    environ["PLUGMUX_HF_INFERENCE_ROUTER_URL"] += "/no-such-path"
+    async with plugmux.AsyncClient(settings=Settings.load(environ)) as client:
+        route = await client.explain("openai/gpt-oss-120b:novita")
+    (found,) = route.candidates
+    assert (found.model.remote_id, found.model.upstream) == ("openai/gpt-oss-120b:novita", "novita")
+
+
+async def test_an_upstream_that_is_not_listed_is_left_to_the_router(client, box):
+    done = await client.complete("sandbox/chat:cerebras", "Hello")
+    assert done.trace.attempts[0].upstream == "cerebras"
+    assert box.requests[-1].json()["model"] == "sandbox/chat:cerebras"
+
+
 async def test_a_text_model_is_found_by_name_and_answers(client):
     done = await client.complete("sandbox/gpt2-like", "Once upon a time")
     assert "plugmux sandbox" in done.text

@@ -77,6 +77,25 @@ def test_a_pinned_upstream_drops_the_others():
     assert order(models, wish("org/model:groq")) == ["b"]
 
 
+def test_an_upstream_that_the_service_takes_by_name_goes_on_the_remote_id():
+    (found,) = candidates([model(selectors=["groq"])], wish("org/model:groq")).candidates
+    assert (found.model.remote_id, found.model.upstream) == ("org/model:groq", "groq")
+
+
+def test_an_upstream_asked_for_by_its_name_is_held_to_the_policy():
+    models = [model(selectors=["groq"])]
+    assert order(models, wish("org/model:groq", policy=Policy(only=["groq"]))) == ["a"]
+    assert order(models, wish("org/model:groq", policy=Policy(ignore=["groq"]))) == []
+
+
+def test_who_is_not_the_upstream_asked_for_says_who_he_is():
+    said = reasons([model("a"), model("b", upstream="together")], wish("org/model:groq"))
+    assert said == {
+        "a": "upstream groq was asked for; the service does not name it: without `:groq` it chooses itself",
+        "b": "upstream groq was asked for; this is together",
+    }
+
+
 def test_a_second_road_stays_in_reserve():
     models = [model("spread", upstream="groq", reserve=True, latency=0.1), model("auto", latency=5.0)]
     assert order(models) == ["auto", "spread"]
@@ -120,6 +139,56 @@ def test_a_selector_that_no_service_understands_sorts():
 def test_the_policy_leaves_these(policy, left):
     models = [model("a"), model("b", upstream="groq", pricing=Pricing(output=2.0))]
     assert order(models, wish(policy=policy)) == left
+
+
+def spread(*prices):
+    """A service that chooses among the upstreams u0, u1, … with these prices."""
+    offers = [(f"u{place}", price) for place, price in enumerate(prices)]
+    return [
+        model("a"),
+        *(model("a", upstream=name, reserve=True, pricing=Pricing(output=price)) for name, price in offers),
+    ]
+
+
+def upstreams(models, policy, name="org/model"):
+    route = candidates(models, wish(name, policy=policy))
+    return [candidate.model.upstream for candidate in route.candidates]
+
+
+@pytest.mark.parametrize(
+    ("policy", "left"),
+    [
+        (Policy(max_price=1.0), ["u1"]),
+        (Policy(max_price=0.1), []),
+        (Policy(max_price=20.0), [None, "u0", "u1"]),
+        (Policy(ignore=["u0"]), ["u1"]),
+        (Policy(ignore=["a/u0"]), ["u1"]),
+        (Policy(ignore=["elsewhere"]), [None, "u0", "u1"]),
+    ],
+)
+def test_a_service_may_not_choose_whom_the_policy_excludes(policy, left):
+    assert upstreams(spread(15.0, 0.5), policy) == left
+
+
+def test_a_selector_does_not_bind_a_service_to_the_policy():
+    models = [model("a", selectors=["cheapest"]), *spread(15.0, 0.5)[1:]]
+    assert upstreams(models, Policy(max_price=1.0), "org/model:cheapest") == ["u1"]
+
+
+def test_why_a_service_may_not_choose_is_said():
+    route = candidates(spread(15.0, 0.5), wish(policy=Policy(max_price=1.0)))
+    assert [drop.reason for drop in route.dropped] == [
+        "it may choose u0; policy: 15 USD per million tokens is over max_price",
+        "policy: 15 USD per million tokens is over max_price",
+    ]
+
+
+def test_another_providers_or_models_upstreams_bind_no_service():
+    others = [
+        model("b", upstream="u0", reserve=True, pricing=Pricing(output=15.0)),
+        model("a", id="org/other", upstream="u0", reserve=True, pricing=Pricing(output=15.0)),
+    ]
+    assert upstreams([model("a"), *others], Policy(max_price=1.0)) == [None]
 
 
 def test_required_parameters_drop_who_cannot_take_them_and_unknown_is_not_no():

@@ -114,7 +114,8 @@ class Model(Value):
     `asleep`        listed and usable, but has to be woken first: comes last
     `reserve`       a second road to what another model of this provider serves: used when that
                     road has failed, or when the caller asks for this upstream or for a sort order
-    `selectors`     suffixes that the service itself understands behind the remote id (`fastest`)
+    `selectors`     suffixes that the service itself understands behind the remote id: `fastest`, or the
+                    name of an upstream that has no model of its own in the list
     `latency`       seconds to the first token, `throughput` tokens a second, as the service says
     `listed`        False for a model that was looked up by name and belongs in no listing
     """

@@ -166,7 +166,7 @@ class Planner:
         if models:
             return models
         if name.provider is not None:
-            return [await self._pass_through(name.provider, id)]
+            return [await self._pass_through(name.provider, id, name.suffix)]
         raise NoRouteError(
             f"no provider knows a model {name.text!r}",
             model=name.text,
@@ -174,12 +174,18 @@ class Planner:
             reasons=reasons,
         )
 
-    async def _pass_through(self, provider: str, id: str) -> Model:
-        """A model nobody lists, at the provider that the caller pinned: passed on unchanged."""
+    async def _pass_through(self, provider: str, id: str, suffix: str | None) -> Model:
+        """A model nobody lists, at the provider that the caller pinned: passed on as the caller wrote it."""
         plugin = await self.runtime.registry.load(provider)
         tasks = (self.asked.task,) if self.asked.task else (Task.CONVERSATIONAL,)
         return Model(
-            id=id, provider=provider, tasks=tasks, auth=plugin.default_auth, source="named", listed=False
+            id=id,
+            provider=provider,
+            tasks=tasks,
+            auth=plugin.default_auth,
+            selectors=() if suffix is None else (suffix,),
+            source="named",
+            listed=False,
         )
 
     def _task(self, models: Sequence[Model]) -> Task:

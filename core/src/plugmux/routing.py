@@ -100,10 +100,11 @@ def candidates(
     credentials = credentials or {}
     kept: list[Model] = []
     dropped: list[Dropped] = []
-    for model in models:
-        reason = _obstacle(model, wish, credentials)
+    for offered in models:
+        model = _selected(offered, wish)
+        reason = _obstacle(model, wish, credentials) or _wrong_choice(model, models, wish.policy)
         if reason is None:
-            kept.append(_selected(model, wish))
+            kept.append(model)
         else:
             dropped.append(Dropped(model, reason))
     anonymous = bool(credentials) and not any(credentials.values())
@@ -138,6 +139,7 @@ def _obstacle(model: Model, wish: Wish, credentials: Mapping[str, bool]) -> str 
     """Why a model cannot serve the wish, or None."""
     return (
         _wrong_place(model, wish)
+        or _excluded(model, wish.policy)
         or _wrong_kind(model, wish)
         or _missing_ability(model, wish)
         or _missing_credential(model, credentials)
@@ -149,11 +151,11 @@ def _wrong_place(model: Model, wish: Wish) -> str | None:
     if name.provider is not None and model.provider != name.provider:
         return f"{name.provider} was asked for"
     if name.suffix is not None and name.suffix not in SELECTORS and model.upstream != name.suffix:
-        return f"upstream {name.suffix} was asked for"
+        choice = f"the service does not name it: without `:{name.suffix}` it chooses itself"
+        here = f"this is {model.upstream}" if model.upstream else choice
+        return f"upstream {name.suffix} was asked for; {here}"
     if policy.only is not None and not _named(model, policy.only):
         return "policy: not among `only`"
-    if policy.ignore is not None and _named(model, policy.ignore):
-        return "policy: among `ignore`"
     if policy.order is not None and not policy.allow_fallbacks and not _named(model, policy.order):
         return "policy: not in `order`, and fallbacks are not allowed"
     return None
@@ -162,11 +164,29 @@ def _wrong_place(model: Model, wish: Wish) -> str | None:
 def _wrong_kind(model: Model, wish: Wish) -> str | None:
     if wish.task not in model.tasks and not (wish.task in _CHAT and _CHAT.intersection(model.tasks)):
         return f"it does {', '.join(task.value for task in model.tasks)}, not {wish.task.value}"
-    price = model.pricing.output if model.pricing else None
-    if wish.policy.max_price is not None and price is not None and price > wish.policy.max_price:
-        return f"policy: {price:g} USD per million tokens is over max_price"
     if wish.needs_context and model.context_length and model.context_length < wish.needs_context:
         return f"its context of {model.context_length:,} tokens is too small"
+    return None
+
+
+def _excluded(model: Model, policy: Policy) -> str | None:
+    if policy.ignore is not None and _named(model, policy.ignore):
+        return "policy: among `ignore`"
+    price = model.pricing.output if model.pricing else None
+    if policy.max_price is not None and price is not None and price > policy.max_price:
+        return f"policy: {price:g} USD per million tokens is over max_price"
+    return None
+
+
+def _wrong_choice(model: Model, models: Sequence[Model], policy: Policy) -> str | None:
+    """Why the choice of an upstream cannot be left to the service, which knows nothing of the policy; or
+    None. Whom it may choose is known by the models in reserve."""
+    if model.upstream is not None or (policy.ignore is None and policy.max_price is None):
+        return None
+    for other in models:
+        its_own = other.reserve and (other.provider, other.id) == (model.provider, model.id)
+        if its_own and (reason := _excluded(other, policy)):
+            return f"it may choose {other.upstream}; {reason}"
     return None
 
 
@@ -198,11 +218,13 @@ def _named(model: Model, names: Collection[str]) -> bool:
 
 
 def _selected(model: Model, wish: Wish) -> Model:
-    """The model with the wished selector on its remote id, where the service itself understands it."""
+    """The model with the wished suffix on its remote id, where the service itself understands it: a selector,
+    or the upstream that shall compute."""
     suffix = wish.name.suffix
     if suffix is None or suffix not in model.selectors:
         return model
-    return evolve(model, remote_id=f"{model.remote_id}:{suffix}")
+    upstream = model.upstream if suffix in SELECTORS else suffix
+    return evolve(model, remote_id=f"{model.remote_id}:{suffix}", upstream=upstream)
 
 
 def _rank(

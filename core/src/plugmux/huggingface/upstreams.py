@@ -5,7 +5,9 @@ Both official clients list them so; what the router names beyond them is taken a
 
 from __future__ import annotations
 
-__all__ = ["ACCOUNT", "POLICIES", "RETIRED", "ROUTED", "is_upstream", "split_name"]
+from collections.abc import Iterable
+
+__all__ = ["ACCOUNT", "POLICIES", "RETIRED", "ROUTED", "is_upstream", "split_name", "suffixes"]
 
 ACCOUNT = "huggingface"
 """Who pays for everything that goes through the router: the token's owner (or `bill_to`)."""
@@ -41,6 +43,12 @@ RETIRED = frozenset(
 
 POLICIES = frozenset({"fastest", "cheapest", "preferred"})
 """`id:fastest` and its like leave the choice to the router (documented)."""
+
+
+def suffixes(listed: Iterable[str] = ()) -> frozenset[str]:
+    """What the router takes behind an id: a policy, or an upstream (documented). Those `listed` have models
+    of their own; any other is left to the router, whose list may be old or name nobody."""
+    return POLICIES | ROUTED.difference(listed)
 
 
 def is_upstream(name: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from plugmux.errors import MalformedResponseError
-from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
+from plugmux.huggingface.upstreams import ACCOUNT, suffixes
 from plugmux.model import Auth, Capability, Model, Pricing, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, DEFAULT_MODEL, aliases_of
 
@@ -24,6 +24,7 @@ class Upstream(msgspec.Struct, kw_only=True):
     status: str = "live"
     context_length: float | None = None
     pricing: dict[str, Any] | None = None
+    is_free: Any = None
     supports_tools: bool | None = None
     supports_structured_output: bool | None = None
     first_token_latency_ms: float | None = None
@@ -103,7 +104,7 @@ def _automatic(entry: Entry, live: list[Upstream]) -> Model:
         pricing=prices[0] if prices and all(price == prices[0] for price in prices) else None,
         aliases=aliases_of(entry.id),
         default=entry.id == DEFAULT_MODEL,
-        selectors=POLICIES,
+        selectors=suffixes(one.provider for one in live),
     )
 
 
@@ -157,7 +158,9 @@ def _capabilities(entry: Entry, live: list[Upstream]) -> dict[Capability, bool]:
 
 def _pricing(upstream: Upstream) -> Pricing | None:
     prices = {name: _number((upstream.pricing or {}).get(name)) for name in ("input", "output")}
-    return Pricing(**prices) if any(price is not None for price in prices.values()) else None
+    if any(price is not None for price in prices.values()):
+        return Pricing(**prices)
+    return Pricing(input=0.0, output=0.0) if upstream.is_free is True else None
 
 
 def _number(value: object) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from plugmux.huggingface.hub import HubModel, Served
 from plugmux.huggingface.images import IMAGE_OPTIONS
-from plugmux.huggingface.upstreams import ACCOUNT, POLICIES, ROUTED
+from plugmux.huggingface.upstreams import ACCOUNT, ROUTED, suffixes
 from plugmux.model import Auth, Capability, Model, Task
 from plugmux_hf_inference._static import CHAT_OPTIONS, COMPLETIONS, RAW, TEXT_OPTIONS, aliases_of
 
@@ -52,7 +52,8 @@ def _chat(found: HubModel, name: str, served: list[Served]) -> Iterator[Model]:
         "account": ACCOUNT,
         "gated": found.gated,
     }
-    yield Model(**common, remote_id=found.id, aliases=aliases_of(found.id), selectors=POLICIES)
+    others = suffixes(entry.upstream for entry in served)
+    yield Model(**common, remote_id=found.id, aliases=aliases_of(found.id), selectors=others)
     for entry in served:
         yield Model(**common, remote_id=f"{found.id}:{entry.upstream}", upstream=entry.upstream, reserve=True)
 

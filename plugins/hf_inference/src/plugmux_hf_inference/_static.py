@@ -6,7 +6,7 @@ Short names must resolve to the model they name. A list ages: the router's own c
 from __future__ import annotations
 
 from plugmux.huggingface.images import IMAGE_OPTIONS
-from plugmux.huggingface.upstreams import ACCOUNT, POLICIES
+from plugmux.huggingface.upstreams import ACCOUNT, suffixes
 from plugmux.model import Auth, Model, Task
 
 __all__ = [
@@ -120,7 +120,7 @@ def _chat(id: str, *, sees: bool = False) -> Model:
         account=ACCOUNT,
         aliases=aliases_of(id),
         default=id == DEFAULT_MODEL,
-        selectors=POLICIES,
+        selectors=suffixes(),
     )
 
 
