@@ -26,6 +26,7 @@ from plugmux.events import (
     ToolCall,
     Usage,
 )
+from plugmux.fold import Fold
 from plugmux_hf_inference._answers import ChatDecoder, finish_reason_of
 
 DONE = "[DONE]"
@@ -63,6 +64,18 @@ def test_who_answers_is_said_once_before_the_answer(chunk):
     events = decode(chunk(content="a"), chunk(content="b"), chunk("stop"), headers=headers)
     assert events[0] == ServedBy(model="org/model", upstream="together", request_id="r-1")
     assert sum(isinstance(event, ServedBy) for event in events) == 1
+
+
+@pytest.mark.parametrize("model", [None, "", 7])
+def test_who_answers_is_said_even_if_the_chunks_name_no_model(chunk, model):
+    headers = {"x-inference-provider": "groq", "x-request-id": "r-1"}
+    bodies = [body | {"model": model} for body in (chunk(content="a"), chunk("stop"))]
+    assert decode(*bodies, headers=headers)[0] == ServedBy(upstream="groq", request_id="r-1")
+
+
+def test_a_first_chunk_without_choices_leaves_the_model_to_the_next(chunk):
+    before = {"model": "", "choices": []}
+    assert decode(before, chunk(content="a"), chunk("stop"))[0] == ServedBy(model="org/model")
 
 
 def test_a_stream_without_done_is_complete_if_it_said_why_it_ended(chunk):
@@ -158,6 +171,58 @@ def test_tool_calls_of_several_indexes_are_kept_apart(chunk):
     ]
     events = spoken(decode(chunk(tool_calls=calls), chunk("tool_calls"), DONE))
     assert [(event.index, event.id, event.name) for event in events[:2]] == [(0, "a", "x"), (1, "b", "y")]
+
+
+def call(index=None, id=None, name=None, arguments=""):
+    """A piece of a tool call as services send it, with null for what they leave out."""
+    return {"index": index, "id": id, "function": {"name": name, "arguments": arguments}}
+
+
+def joined(events):
+    """Each tool call as the caller sees it in the end: (id, name, arguments)."""
+    fold = Fold()
+    for event in events:
+        fold.add(event)
+    return [(one.id, one.name, one.arguments) for one in fold.completion().tool_calls]
+
+
+FIRST, SECOND = ("c1", "f", '{"a":1}'), ("c2", "g", '{"b":2}')
+
+
+@pytest.mark.parametrize("indexes", [(0, 0), (None, None), (0, 1), (1, 2), (5, None)])
+def test_tool_calls_are_told_apart_however_they_are_numbered(chunk, indexes):
+    pieces = [
+        call(indexes[0], "c1", "f"),
+        call(indexes[0], None, None, '{"a":1}'),
+        call(indexes[1], "c2", "g", '{"b":'),
+        call(indexes[1], None, None, "2}"),
+    ]
+    chunks = [chunk(tool_calls=[piece]) for piece in pieces]
+    events = decode(*chunks, chunk("tool_calls"), DONE)
+    assert joined(events) == [FIRST, SECOND]
+    assert {event.index for event in events if isinstance(event, ToolCall)} == {0, 1}
+
+
+@pytest.mark.parametrize("indexes", [(0, 0), (None, None), (0, 1)])
+def test_whole_tool_calls_are_told_apart_however_they_are_numbered(indexes):
+    calls = [call(indexes[0], *FIRST), call(indexes[1], *SECOND)]
+    assert joined(whole(completion("tool_calls", content=None, tool_calls=calls))) == [FIRST, SECOND]
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (call(0, "c1", ""), call(0, None, "f", '{"a":1}')),
+        (call(0, None, None), call(0, "c1", "f", '{"a":1}')),
+        (call(0, None, "f"), call(0, "c1", None, '{"a":1}')),
+        (call(0, "", "f", '{"a"'), call(0, "c1", "f", ":1}")),
+        (call(0, "c1", "f", '{"a"'), call(0, "c1", "f", ":1}")),
+        (call(0, "c1", "f", '{"a"'), call(0, "another", None, ":1}")),
+    ],
+)
+def test_an_id_or_a_name_that_comes_late_or_again_is_the_calls(chunk, pieces):
+    chunks = [chunk(tool_calls=[piece]) for piece in pieces]
+    assert joined(decode(*chunks, chunk("tool_calls"), DONE)) == [FIRST]
 
 
 def test_a_single_tool_call_that_is_no_list_is_taken(chunk):
@@ -280,6 +345,11 @@ def test_a_chunk_with_broken_utf_8_is_malformed(chunk):
 def test_the_fourth_malformed_chunk_is_a_cut(chunk):
     with pytest.raises(StreamCutError, match="malformed"):
         decode(chunk(content="a"), "x", "x", "x", "x")
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\n"])
+def test_empty_events_are_nothing(chunk, empty):
+    assert spoken(decode(*[empty] * 5, chunk(content="a"), empty, chunk("stop"))) == [Text(text="a"), STOP]
 
 
 def test_extra_fields_and_odd_types_cost_nothing(chunk):

@@ -28,7 +28,7 @@ from plugmux.events import (
 )
 from plugmux.huggingface.failures import error_of_event
 from plugmux.statuses import request_id_of
-from plugmux_hf_inference._chunks import Call, Choice, Chunk, Delta
+from plugmux_hf_inference._chunks import Call, Choice, Chunk, Delta, Function
 from plugmux_hf_inference._decoder import Decoder, excerpt
 from plugmux_hf_inference._reasoning import ThinkSplitter
 
@@ -42,7 +42,8 @@ class ChatDecoder(Decoder):
 
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(headers)
-        self._calls: set[int] = set()
+        self._calls: dict[int, _OpenCall] = {}
+        self._begun = 0
         self._splitter = ThinkSplitter()
         self._notices: list[Notice] = []
 
@@ -94,7 +95,7 @@ class ChatDecoder(Decoder):
     def _events(self, chunk: Chunk, data: bytes) -> Iterator[Event]:
         if chunk.error or not chunk.choices:
             self._raise_error(data, chunk)
-        if not self._introduced and isinstance(chunk.model, str):
+        if not self._introduced and (chunk.model or chunk.choices):
             self._introduced = True
             yield self._served_by(chunk.model)
         usage = usage_of(chunk.usage) or usage_of(_groq_usage(chunk.x_groq))
@@ -133,20 +134,18 @@ class ChatDecoder(Decoder):
             yield self._tool_call(call, position)
 
     def _tool_call(self, call: Call, position: int) -> ToolCall:
-        index = call.index if isinstance(call.index, int) else position
-        first = index not in self._calls
-        self._calls.add(index)
+        """A piece of a call. Services number the calls by `index`, by their place in the chunk, or all with
+        0: so a piece with a name, and with an id that is not its number's, begins another call."""
         self._content = True
-        name = call.function.name if call.function else None
-        arguments = call.function.arguments if call.function else None
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = json.dumps(arguments, ensure_ascii=False)
-        return ToolCall(
-            index=index,
-            id=str(call.id) if first and call.id is not None else None,
-            name=name if first and isinstance(name, str) else None,
-            arguments=arguments or "",
-        )
+        number = call.index if isinstance(call.index, int) else position
+        function = call.function or Function()
+        call_id = str(call.id) if call.id not in (None, "") else None
+        name = function.name if isinstance(function.name, str) and function.name else None
+        opened = self._calls.get(number)
+        if opened is None or (name and call_id and opened.id not in (None, call_id)):
+            opened = self._calls[number] = _OpenCall(self._begun)
+            self._begun += 1
+        return opened.piece(call_id, name, function.arguments)
 
     def _finish(self, word: Any) -> None:
         if word == "error":
@@ -158,9 +157,10 @@ class ChatDecoder(Decoder):
             self._notices.append(Notice(code="unknown-finish-reason", message=said))
         self.finish_reason = reason
 
-    def _served_by(self, model: str) -> ServedBy:
+    def _served_by(self, model: object) -> ServedBy:
+        name = model if isinstance(model, str) and model else None
         upstream = self._headers.get("x-inference-provider")
-        return ServedBy(model=model or None, upstream=upstream, request_id=request_id_of(self._headers))
+        return ServedBy(model=name, upstream=upstream, request_id=request_id_of(self._headers))
 
     def _raise_error(self, data: bytes, chunk: Chunk) -> None:
         """Raise if the object is an error. It may come at any time, in a 200 answer too."""
@@ -170,6 +170,28 @@ class ChatDecoder(Decoder):
         if not isinstance(body, dict) or not _ERROR_KEYS.intersection(key for key in body if body[key]):
             return
         raise error_of_event(body, request_id=request_id_of(self._headers))
+
+
+class _OpenCall:
+    """A tool call that comes in pieces; each says only what none before it has said."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id: str | None = None
+        self.name: str | None = None
+
+    def piece(self, call_id: str | None, name: str | None, arguments: object) -> ToolCall:
+        """What is new of the call. Whole arguments may come as an object instead of JSON text."""
+        if arguments is not None and not isinstance(arguments, str):
+            arguments = json.dumps(arguments, ensure_ascii=False)
+        piece = ToolCall(
+            index=self.index,
+            id=None if self.id else call_id,
+            name=None if self.name else name,
+            arguments=arguments or "",
+        )
+        self.id, self.name = self.id or call_id, self.name or name
+        return piece
 
 
 _ERROR_KEYS = frozenset({"error", "error_type", "detail", "message", "msg"})

@@ -55,7 +55,10 @@ class Decoder(ABC):
         """What is left to say at the end."""
 
     def _unreadable(self, data: bytes) -> list[Event]:
-        if data.strip() == b"[DONE]":
+        word = data.strip()
+        if not word:  # it keeps the connection alive
+            return []
+        if word == b"[DONE]":
             self.done = True
             return []
         if pieces := _glued(data):
