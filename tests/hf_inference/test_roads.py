@@ -134,6 +134,33 @@ async def test_a_refused_field_is_left_out_and_the_request_sent_again(collect, e
     assert "stream_options" not in network.body()
 
 
+def noticed(events):
+    return [(event.code, event.option) for event in events if isinstance(event, Notice)]
+
+
+async def test_what_was_to_be_said_of_a_refused_request_is_said_of_the_mended_one(
+    collect, event_stream, chunk
+):
+    refusal = httpx.Response(400, json={"error": "unknown field stream_options"})
+    network = Network(refusal, event_stream(chunk(content="Hi"), chunk("stop")))
+    events = await collect(network, "Hello", web_search=True)
+    assert noticed(events) == [("option-ignored", "web_search")]
+
+
+async def test_of_a_mended_text_the_road_and_every_change_are_said_once(collect, event_stream):
+    unused = "The following `model_kwargs` are not used by the model: ['stop']"
+    too_long = httpx.Response(422, json={"error": TOO_LONG, "error_type": "validation"})
+    refusal = httpx.Response(400, json={"error": unused})
+    network = Network(refusal, too_long, token_stream(event_stream, "ok"))
+    events = await collect(network, "Hello", model=RAW, max_tokens=50, stop="END", web_search=True)
+    assert noticed(events) == [
+        ("road", None),
+        ("option-ignored", "web_search"),
+        ("option-ignored", "stop"),
+        ("option-changed", "max_tokens"),
+    ]
+
+
 async def test_a_request_is_mended_twice_at_most(collect):
     said = f"stream_options, `stream` is not supported. {TOO_LONG}"
     network = Network(httpx.Response(400, json={"error": said}))

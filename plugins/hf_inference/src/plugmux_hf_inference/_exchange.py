@@ -55,9 +55,12 @@ class Exchange(Value):
                 yield source, self.decoder(source, sending)
 
     async def mended(self, error: ProviderError) -> Exchange | None:
-        """The exchange without what `error` refuses, if there is a way."""
+        """The exchange without what `error` refuses, if there is a way. What was to be said is still said."""
         sending = self.mend(self.sending, error) or await self.shorten(error)
-        return None if sending is None else evolve(self, sending=sending)
+        if sending is None:
+            return None
+        notices = (*self.sending.notices, *sending.notices)
+        return evolve(self, sending=evolve(sending, notices=notices))
 
 
 async def answer(begin: Callable[[], Awaitable[Exchange]]) -> AsyncGenerator[Event, None]:
