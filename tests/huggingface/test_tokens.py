@@ -19,6 +19,8 @@ def home(tmp_path):
     [
         ("argument", {"token": "setting"}, {"HF_TOKEN": "variable"}, "argument", "token="),
         (None, {"token": "setting"}, {"HF_TOKEN": "variable"}, "setting", "the setting token"),
+        (None, {"api_key": "setting"}, {"HF_TOKEN": "variable"}, "setting", "the setting api_key"),
+        (None, {"api_key": "setting", "token": "of a login"}, {}, "setting", "the setting api_key"),
         (None, {}, {"HF_TOKEN": "one", "HUGGING_FACE_HUB_TOKEN": "two"}, "one", "HF_TOKEN"),
         (None, {}, {"HUGGING_FACE_HUB_TOKEN": "two"}, "two", "HUGGING_FACE_HUB_TOKEN"),
         (None, {}, {"HF_TOKEN": "  padded\n"}, "padded", "HF_TOKEN"),

@@ -1,6 +1,6 @@
 """The Hub token: where it is found, and the credential it makes.
 
-In this order: the caller's `token=`, the provider's setting `token`, `HF_TOKEN`,
+In this order: the caller's `token=`, the provider's setting `api_key` or `token`, `HF_TOKEN`,
 `HUGGING_FACE_HUB_TOKEN`, the file that `HF_TOKEN_PATH` names or `$HF_HOME/token`, and
 `HUGGINGFACE_API_KEY`, which other programs use. `HF_HUB_DISABLE_IMPLICIT_TOKEN` leaves only the first two.
 """
@@ -43,9 +43,8 @@ def find_token(
     environ: Mapping[str, str] = os.environ,
 ) -> Token | None:
     """The token to use, or None. Reads one small file at most."""
-    explicit = _first(
-        (("token=", given), ("the setting token", _text((settings or {}).get("token")))),
-    )
+    named = ((name, _text((settings or {}).get(name))) for name in ("api_key", "token"))
+    explicit = _first([("token=", given), *((f"the setting {name}", value) for name, value in named)])
     if explicit or environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").strip().lower() in _YES:
         return explicit
     return (
