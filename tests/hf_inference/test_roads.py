@@ -372,6 +372,32 @@ async def test_a_picture_comes_as_base64_from_together(collect):
     assert any(isinstance(event, Media) for event in events)
 
 
+async def test_a_picture_of_ones_own_server_is_asked_there_and_nowhere_else(collect):
+    answer = {"data": [{"b64_json": base64.b64encode(PNG).decode()}]}
+    network = Network(httpx.Response(200, json=answer))
+    model = Model(id="mine", tasks=(Task.TEXT_TO_IMAGE,))
+    given = {"width": 64, "height": 32, "seed": 1, "extra_body": {"steps": 4}}
+    events = await collect(network, "a fox", model=model, settings=OWN, **given)
+    (asked,) = network.requests
+    assert str(asked.url) == "http://127.0.0.1:8000/v1/images/generations"
+    assert network.body() == {
+        "model": "mine",
+        "prompt": "a fox",
+        "response_format": "b64_json",
+        "size": "64x32",
+        "steps": 4,
+    }
+    assert noticed(events) == [("option-ignored", "seed")]
+    assert next(event for event in events if isinstance(event, Media)).data == PNG
+
+
+async def test_a_picture_refused_at_ones_own_server_says_whose_token_is_missing(collect):
+    network = Network(httpx.Response(401, json={"error": "no key"}))
+    with pytest.raises(AuthenticationError) as caught:
+        await collect(network, "a fox", model=drawing(None), settings=OWN)
+    assert "HF_TOKEN is not sent there" in caught.value.remedy
+
+
 async def test_a_picture_that_does_not_come_is_an_error(collect):
     with pytest.raises(MalformedResponseError):
         await collect(Network(httpx.Response(200, json={"data": []})), "a fox", model=drawing("together"))

@@ -1,4 +1,4 @@
-"""The wire of the two image routes."""
+"""The wire of the image routes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ import json
 import pytest
 
 from plugmux.errors import InvalidInputError, MalformedResponseError
-from plugmux.huggingface.images import hf_inference_request, image_of, size_of, together_request
+from plugmux.huggingface.images import (
+    hf_inference_request,
+    image_of,
+    openai_request,
+    size_of,
+    together_request,
+)
 from plugmux.media import Media
 from plugmux.requests import Options
 
@@ -37,6 +43,22 @@ def test_together_has_a_word_of_its_own_for_steps():
     asked = together_request("m", "a fox", Options(num_inference_steps=4))
     assert asked.path == "together/v1/images/generations"
     assert asked.body == {"model": "m", "prompt": "a fox", "response_format": "base64", "steps": 4}
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({}, {}),
+        ({"width": 512, "height": 128}, {"size": "512x128"}),
+        ({"height": 128}, {"size": "128x128"}),
+        ({"aspect_ratio": "1:1"}, {"size": "1024x1024"}),
+    ],
+)
+def test_openais_shape_has_one_size(given, size):
+    asked = openai_request("m", "a fox", Options(seed=1, **given))
+    assert asked.path == "images/generations"
+    assert asked.body == {"model": "m", "prompt": "a fox", "response_format": "b64_json", **size}
+    assert asked.ignored == ("seed",)
 
 
 def test_an_option_that_no_picture_takes_is_named():

@@ -1,7 +1,7 @@
-"""The wire of the two image routes that more than one plugin uses. Pure.
+"""The wire of the image routes that more than one plugin uses, and of OpenAI's. Pure.
 
 `hf-inference` takes `{"inputs", "parameters"}` and answers with the picture's bytes; Together takes OpenAI's
-shape and answers with base64 in JSON (both recorded).
+shape with words of its own, and answers with base64 in JSON (both recorded).
 """
 
 from __future__ import annotations
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from plugmux.http import Response
     from plugmux.requests import Options
 
-__all__ = ["ImageRequest", "hf_inference_request", "image_of", "size_of", "together_request"]
+__all__ = [
+    "ImageRequest",
+    "hf_inference_request",
+    "image_of",
+    "openai_request",
+    "size_of",
+    "together_request",
+]
 
 IMAGE_OPTIONS = frozenset(
     {
@@ -33,7 +40,7 @@ IMAGE_OPTIONS = frozenset(
 
 
 class ImageRequest(NamedTuple):
-    """What to post: `path` below the router, the JSON body, and the options that it cannot carry."""
+    """What to post: `path` below the service's URL, the JSON body, and the options that it cannot carry."""
 
     path: str
     body: dict[str, Any]
@@ -72,6 +79,17 @@ def together_request(remote_id: str, prompt: str, options: Options) -> ImageRequ
     return ImageRequest(
         path="together/v1/images/generations", body=body, ignored=_ignored(options, IMAGE_OPTIONS)
     )
+
+
+def openai_request(remote_id: str, prompt: str, options: Options) -> ImageRequest:
+    """A text-to-image request for `images/generations` below any API of OpenAI's shape (documented). It
+    carries one `size`; a side that is not given is as long as the other."""
+    body: dict[str, Any] = {"model": remote_id, "prompt": prompt, "response_format": "b64_json"}
+    if sides := _sizes(options):
+        side = next(iter(sides.values()))
+        body["size"] = f"{sides.get('width', side)}x{sides.get('height', side)}"
+    taken = frozenset({"aspect_ratio", "width", "height"})
+    return ImageRequest(path="images/generations", body=body, ignored=_ignored(options, taken))
 
 
 def image_of(response: Response, *, prompt: str | None = None) -> Media | str:

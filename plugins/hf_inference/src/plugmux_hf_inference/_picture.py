@@ -1,4 +1,4 @@
-"""The picture road: the two image routes whose wire `plugmux.huggingface.images` knows."""
+"""The picture road: the image routes whose wire `plugmux.huggingface.images` knows."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import anyio.to_thread
 
 from plugmux.events import Event, Finish, Notice, ServedBy
 from plugmux.huggingface import images
-from plugmux.huggingface.failures import error_of
 from plugmux.media import MediaKind
 from plugmux.statuses import request_id_of
-from plugmux_hf_inference._places import place_of
+from plugmux_hf_inference._places import Place, error_reader, place_of
 from plugmux_hf_inference._static import RAW
 
 if TYPE_CHECKING:
@@ -27,12 +26,11 @@ async def picture(request: Request, session: Session) -> AsyncGenerator[Event, N
     """A picture, complete or not at all."""
     place = place_of(session)
     model = request.model
-    encode = images.hf_inference_request if model.upstream == RAW else images.together_request
-    asked = encode(model.remote_id, request.prompt, request.options)
+    service, asked = _asked(request, place)
     headers = {**place.headers, **asked.headers, **(request.options.extra_headers or {})}
     body = asked.body | dict(request.options.extra_body or {})
-    url = f"{place.endpoints.router}/{asked.path}"
-    answer = await session.http.request("POST", url, json=body, headers=headers, error=error_of)
+    url, reader = f"{service}/{asked.path}", error_reader(session, place)
+    answer = await session.http.request("POST", url, json=body, headers=headers, error=reader)
     for name in asked.ignored:
         said = f"{name} cannot be sent to this model"
         yield Notice(code="option-ignored", option=name, message=said)
@@ -40,6 +38,15 @@ async def picture(request: Request, session: Session) -> AsyncGenerator[Event, N
     read = partial(images.image_of, answer, prompt=request.prompt)
     drawn = await anyio.to_thread.run_sync(read)  # megabytes of base64
     if isinstance(drawn, str):
-        drawn = await session.download(drawn, kind=MediaKind.IMAGE, own=[place.endpoints.router])
+        drawn = await session.download(drawn, kind=MediaKind.IMAGE, own=[service])
     yield drawn
     yield Finish()
+
+
+def _asked(request: Request, place: Place) -> tuple[str, images.ImageRequest]:
+    """The URL of the service, and what to post below it: a server of one's own is asked in OpenAI's shape."""
+    model = request.model
+    if place.is_own:
+        return place.api, images.openai_request(model.remote_id, request.prompt, request.options)
+    encode = images.hf_inference_request if model.upstream == RAW else images.together_request
+    return place.endpoints.router, encode(model.remote_id, request.prompt, request.options)
