@@ -13,6 +13,7 @@ from plugmux.errors import (
     ContextLengthError,
     InvalidRequestError,
     MalformedResponseError,
+    ProviderError,
     RateLimitError,
     StreamCutError,
 )
@@ -125,6 +126,56 @@ async def test_a_refusal_at_ones_own_server_says_whose_token_is_missing(collect)
     with pytest.raises(AuthenticationError) as caught:
         await collect(network, "Hello", settings=OWN)
     assert "HF_TOKEN is not sent there" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (402, "Insufficient Balance"),
+        (403, "This method does not have sufficient permissions"),
+        (429, "Please log in or use a token"),
+        (400, {"message": "no such model", "code": "model_not_supported"}),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True])
+async def test_at_ones_own_server_nobody_is_sent_to_hugging_faces_pages(
+    collect, event_stream, status, said, inside
+):
+    error = said if isinstance(said, dict) else {"message": said}
+    answer = httpx.Response(status, json={"error": error})
+    if inside:
+        answer = event_stream({"error": {**error, "status": status}})
+    with pytest.raises(ProviderError) as caught:
+        await collect(Network(answer), "Hello", settings=OWN)
+    assert (caught.value.status, caught.value.remedy) == (status, "")
+
+
+async def test_a_refusal_inside_a_stream_of_ones_own_server_says_whose_token_is_missing(
+    collect, event_stream
+):
+    network = Network(event_stream({"error": {"message": "no key", "code": 401}}))
+    with pytest.raises(AuthenticationError) as caught:
+        await collect(network, "Hello", settings=OWN)
+    assert "HF_TOKEN is not sent there" in caught.value.remedy
+
+
+async def test_a_base_url_that_is_the_router_keeps_hugging_faces_remedies(collect):
+    network = Network(httpx.Response(402, json={"error": "no credit"}))
+    settings = {"base_url": "https://router.huggingface.co/together/v1"}
+    with pytest.raises(ProviderError) as caught:
+        await collect(network, "Hello", settings=settings)
+    assert "billing" in caught.value.remedy
+
+
+async def test_a_strict_server_is_asked_again_without_what_it_does_not_take(collect, event_stream, chunk):
+    unknown = [("body", "stream_options"), ("body", "seed")]
+    refusals = [{"loc": place, "msg": "Extra inputs are not permitted"} for place in unknown]
+    refused = [httpx.Response(422, json={"detail": detail}) for detail in (refusals, refusals[1:])]
+    network = Network(*refused, event_stream(chunk(content="Hi"), chunk("stop")))
+    events = await collect(network, "Hello", seed=1, settings=OWN)
+    assert Text(text="Hi") in events
+    assert noticed(events) == [("option-ignored", "seed")]
+    assert network.body().keys() == {"model", "messages", "stream"}
 
 
 async def test_a_refused_field_is_left_out_and_the_request_sent_again(collect, event_stream, chunk):

@@ -165,6 +165,58 @@ def test_a_prompt_that_does_not_fit_is_not_mended_by_its_answer(new_request, num
     assert mend(chat_sending(new_request(max_tokens=20)), error) is None
 
 
+UNSUPPORTED = "Unsupported parameter: 'seed' is not supported with this model."
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal(UNSUPPORTED, param="seed"),
+        refusal(UNSUPPORTED),
+        refusal("Unknown parameter", param="seed"),
+        refusal("seed: Extra inputs are not permitted", status=422),
+        refusal("Unrecognized request argument supplied: seed"),
+    ],
+)
+def test_an_option_that_a_server_does_not_take_is_left_out_and_said(new_request, error):
+    sending = chat_sending(new_request(seed=1, temperature=0.5))
+    mended = mend(sending, error)
+    assert ("seed" in mended.body, mended.body["temperature"]) == (False, 0.5)
+    assert [(notice.code, notice.option) for notice in mended.notices] == [("option-ignored", "seed")]
+    assert mend(mended, error) is None
+
+
+def test_all_options_that_a_server_names_are_left_out_at_once(new_request):
+    said = "seed: Extra inputs are not permitted; top_p: Extra inputs are not permitted"
+    mended = mend(chat_sending(new_request(seed=1, top_p=0.5, max_tokens=3)), refusal(said, status=422))
+    assert mended.body.keys().isdisjoint({"seed", "top_p"})
+    assert mended.body["max_tokens"] == 3
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refusal("temperature must be between 0 and 2", param="temperature"),
+        refusal("'tools' is not supported", param="tools"),
+        refusal("Unsupported content beside the seed", param="messages"),
+        refusal("response_format: Extra inputs are not permitted"),
+        refusal("This upstream is not supported"),
+    ],
+)
+def test_what_a_request_is_about_or_says_wrongly_is_not_left_out(new_request, error):
+    asked = new_request(seed=1, temperature=3, tools=[{}], response_format={"type": "json_object"})
+    assert mend(chat_sending(asked), error) is None
+
+
+def test_the_newer_name_of_max_tokens_is_used_where_it_is_asked_for(new_request):
+    said = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+    mended = mend(chat_sending(new_request(max_tokens=90)), refusal(said, param="max_tokens"))
+    assert "max_tokens" not in mended.body
+    assert (mended.body["max_completion_tokens"], mended.notices) == (90, ())
+    error = refusal("too long", ContextLengthError, limit=100, given=40, wanted=90)
+    assert mend(mended, error).body["max_completion_tokens"] == 60
+
+
 @pytest.mark.parametrize("status", [401, 404, 429, 500])
 def test_only_a_refused_request_is_mended(new_request, status):
     assert mend(chat_sending(new_request()), refusal("stream_options", status=status)) is None

@@ -139,7 +139,7 @@ ERRORS: list[tuple[str, type[ProviderError], str]] = [
     ("hf-inference/text-to-image-error-1", InvalidRequestError, "`negative_prompt` should be the same type"),
     ("hf-inference/text-to-speech-error-1", ModelLoadingError, "is currently loading"),
     ("hyperbolic/text-to-image-error-1", InvalidRequestError, "Field required"),
-    ("hyperbolic/text-to-image-error-2", InvalidRequestError, "Field required; Field required"),
+    ("hyperbolic/text-to-image-error-2", InvalidRequestError, "height: Field required; width: "),
     ("hyperbolic/text-to-image-error-3", InvalidRequestError, "is not supported for now"),
     ("hyperbolic/text-to-image-error-4", InvalidRequestError, "Field required"),
     ("replicate/text-to-image-error-1", InvalidRequestError, "Additional property provider is not allowed"),

@@ -171,6 +171,25 @@ def test_an_expired_token_has_a_remedy_of_its_own(answer_of):
 
 
 @pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("", "from the header"),
+        ("{}", "from the header"),
+        ('{"reason": "x"}', "from the header"),
+        ('{"error": "from the body"}', "from the body"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_the_headers_word_counts_where_the_body_has_none_that_is_known(answer_of, body, said):
+    assert error_of(answer_of(400, body, x_error_message="from the header")).message == said
+
+
+def test_an_error_inside_a_stream_of_unknown_keys_is_shown_as_it_is():
+    error = error_of_event({"error": {"reason": "asleep"}})
+    assert error.message == 'an error inside the stream: {"error": {"reason": "asleep"}}'
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (b"", "HTTP 504"),

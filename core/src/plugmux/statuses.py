@@ -101,7 +101,8 @@ def _seconds_until(date: str) -> float | None:
 def error_text(response: Response) -> str:
     """What the service says went wrong, in one short line."""
     try:
-        said = text_of(json.loads(response.content))
+        body = json.loads(response.content)
+        said = text_of(body) or (_line(response.text) if _has_words(body) else "")
     except (ValueError, RecursionError):
         said = _plain(response)
     return said or f"HTTP {response.status} without a word"
@@ -115,12 +116,20 @@ def text_of(body: object, *, depth: int = 8) -> str:
             return _line(body)
         case list() if depth:
             return _line("; ".join(filter(None, (text_of(item, depth=depth - 1) for item in body))))
+        case {"loc": ["body", *place], "msg": str(said)} if place:  # FastAPI's: what is it that is required?
+            return _line(f"{'.'.join(map(str, place))}: {said}")
         case {"error": dict() | list() | str() as inner} if inner and depth:
             return text_of(inner, depth=depth - 1)
         case dict() if depth:
             found = (text_of(body[key], depth=depth - 1) for key in _TEXT_KEYS if body.get(key))
             return next(filter(None, found), "")
     return ""
+
+
+def _has_words(body: object, depth: int = 8) -> bool:
+    """Whether there is any text in a body whose keys nobody knows."""
+    inner = body.values() if isinstance(body, dict) else body if isinstance(body, list) and depth else ()
+    return (isinstance(body, str) and bool(body.strip())) or any(_has_words(one, depth - 1) for one in inner)
 
 
 _TEXT_KEYS = ("message", "msg", "detail", "title", "error_message", "error_type")

@@ -36,11 +36,12 @@ __all__ = ["error_of", "error_of_event"]
 def error_of(response: Response) -> ProviderError:
     """The error that an answer of status 400 and more stands for."""
     facts = error_facts(response)
+    body = _body(response.content)
     text = error_text(response)
     said = response.headers.get("x-error-message", "")
-    if said and text.startswith("HTTP "):
+    if said and not (text_of(body) if body is not None else response.text.strip()):
         text = said[:EXCERPT]
-    error = _typed(text, _body(response.content), facts, gated=_code_of(response) == "GatedRepo")
+    error = _typed(text, body, facts, gated=_code_of(response) == "GatedRepo")
     error.code = _code_of(response) or error.code
     return error
 
@@ -50,7 +51,7 @@ def error_of_event(body: Mapping[str, Any], *, request_id: str | None = None) ->
     status = _status_of_event(body)
     excerpt = json.dumps(body, ensure_ascii=False, default=str)[:EXCERPT]
     facts = {"status": status, "request_id": request_id, "body": excerpt}
-    text = text_of(body) or "an error inside the stream, without a word"
+    text = text_of(body) or f"an error inside the stream: {excerpt}"
     return _typed(text, dict(body), facts)
 
 

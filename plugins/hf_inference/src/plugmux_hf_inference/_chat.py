@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from plugmux_hf_inference._decoder import Decoder
 from plugmux_hf_inference._exchange import Exchange
 from plugmux_hf_inference._fitting import fitted, shortener
-from plugmux_hf_inference._places import error_reader, place_of
+from plugmux_hf_inference._places import error_reader, place_of, remedy_corrector
 from plugmux_hf_inference._wire import chat_sending, mend, with_notices
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ async def chat_exchange(request: Request, session: Session) -> Exchange:
         mend=mend,
         shorten=shortener(request, encode),
         error=error_reader(session, place),
+        correct=remedy_corrector(session, place),
         credential=session.credential,
     )
 

@@ -32,7 +32,7 @@ class Exchange(Value):
     """A POST whose answer is events.
 
     `mend` gives the request without what an error refuses, `shorten` one with fewer messages; None if
-    that is no way.
+    that is no way. `error` reads an error answer, `correct` sets an error inside a good one right.
     """
 
     http: Http
@@ -42,6 +42,7 @@ class Exchange(Value):
     mend: Callable[[Sending, ProviderError], Sending | None]
     shorten: Callable[[ProviderError], Awaitable[Sending | None]]
     error: ErrorReader
+    correct: Callable[[ProviderError], None]
     credential: Credential | None = None
 
     @asynccontextmanager
@@ -51,8 +52,22 @@ class Exchange(Value):
         async with self.http.events(
             "POST", self.url, json=sending.body, headers=sending.headers, error=self.error
         ) as source:
-            with _said_by(source, self.credential):
+            with self._said_by(source):
                 yield source, self.decoder(source, sending)
+
+    @contextmanager
+    def _said_by(self, source: EventSource) -> Iterator[None]:
+        """Give an error inside the answer the answer's status and request id, where it has none of its own,
+        and blot out the credential if the answer quotes it."""
+        try:
+            yield
+        except ProviderError as error:
+            error.status = error.status or source.status
+            error.request_id = error.request_id or request_id_of(source.headers)
+            self.correct(error)
+            if self.credential is not None:
+                conceal(error, self.credential)
+            raise
 
     async def mended(self, error: ProviderError) -> Exchange | None:
         """The exchange without what `error` refuses, if there is a way. What was to be said is still said."""
@@ -140,20 +155,6 @@ def _kept_if_complete(decoder: Decoder) -> Iterator[None]:
     except ProviderError:
         if not decoder.complete:
             raise
-
-
-@contextmanager
-def _said_by(source: EventSource, credential: Credential | None) -> Iterator[None]:
-    """Give an error inside the answer the answer's status and request id, where it has none of its own, and
-    blot out the credential if the answer quotes it."""
-    try:
-        yield
-    except ProviderError as error:
-        error.status = error.status or source.status
-        error.request_id = error.request_id or request_id_of(source.headers)
-        if credential is not None:
-            conceal(error, credential)
-        raise
 
 
 def _events_of_body(body: Response, decoder: Decoder) -> Sequence[Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from plugmux.http import ErrorReader, Response
     from plugmux.session import Session
 
-__all__ = ["Place", "credential_of", "error_reader", "is_own", "place_of", "server_info", "speaks_tgi"]
+__all__ = [
+    "Place",
+    "credential_of",
+    "error_reader",
+    "is_own",
+    "place_of",
+    "remedy_corrector",
+    "server_info",
+    "speaks_tgi",
+]
 
 INFO_SECONDS = 3600.0
 INFO_LIMIT = 2.0
@@ -65,19 +74,30 @@ def is_own(session: Session) -> bool:
 
 
 def error_reader(session: Session, place: Place) -> ErrorReader:
-    """Reads an error answer. At a server of one's own the remedy for a missing token is another one."""
+    """Reads an error answer, with the remedy that fits the place."""
+    correct = remedy_corrector(session, place)
 
     def read(response: Response) -> ProviderError:
         from plugmux.huggingface.failures import error_of
 
         error = error_of(response)
-        if place.is_own and isinstance(error, AuthenticationError):
-            error.remedy = (
-                f"give the provider {session.provider} a token in its settings; HF_TOKEN is not sent there"
-            )
+        correct(error)
         return error
 
     return read
+
+
+def remedy_corrector(session: Session, place: Place) -> Callable[[ProviderError], None]:
+    """What gives an error the remedy that fits the place: Hugging Face's pages and tokens mend nothing at a
+    server of one's own."""
+    is_foreign = place.is_own and not _is_ours(place.api, place.endpoints)
+
+    def correct(error: ProviderError) -> None:
+        if is_foreign:
+            own = f"give the provider {session.provider} a token in its settings; HF_TOKEN is not sent there"
+            error.remedy = own if isinstance(error, AuthenticationError) else ""
+
+    return correct
 
 
 async def server_info(session: Session, place: Place) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from plugmux_hf_inference._decoder import Decoder
 from plugmux_hf_inference._exchange import Exchange
 from plugmux_hf_inference._fitting import fitted, shortener
 from plugmux_hf_inference._flat import continues, flat_prompt, is_bare
-from plugmux_hf_inference._places import Place, error_reader, place_of, speaks_tgi
+from plugmux_hf_inference._places import Place, error_reader, place_of, remedy_corrector, speaks_tgi
 from plugmux_hf_inference._static import COMPLETIONS, RAW
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ async def text_exchange(request: Request, session: Session) -> Exchange:
         mend=_textgen.mend if route.is_tgi else _wire.mend,
         shorten=shortener(request, encode),
         error=error_reader(session, place),
+        correct=remedy_corrector(session, place),
         credential=session.credential,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -129,19 +130,47 @@ def mend(sending: Sending, error: ProviderError) -> Sending | None:
     """The request without what the server refused, or None if nothing can be done.
 
     Mended are: a server that cannot stream (recorded), or knows no `stream_options`; an answer's length
-    that does not fit beside the prompt (recorded).
+    that does not fit beside the prompt (recorded), or has a newer name; options that the answer can do
+    without (by OpenAI's and pydantic's wording).
     """
     body = sending.body
     if error.status not in (400, 413, 422):
         return None
     if isinstance(error, ContextLengthError):
-        return with_fewer_tokens(sending, error)
+        return with_fewer_tokens(sending, error, name=_NEW_NAME if _NEW_NAME in body else "max_tokens")
     if "stream_options" in error.message and "stream_options" in body:
         return evolve(sending, body={k: v for k, v in body.items() if k != "stream_options"}, notices=())
-    if "stream" in error.message and "not supported" in error.message and body.get("stream"):
+    if re.search(r"\bstream\b.*not supported", error.message, re.S) and body.get("stream"):
         whole = {k: v for k, v in body.items() if k != "stream_options"} | {"stream": False}
         return evolve(sending, body=whole, notices=())
-    return None
+    if _NEW_NAME in error.message and "max_tokens" in body:
+        renamed = {_NEW_NAME if k == "max_tokens" else k: v for k, v in body.items()}
+        return evolve(sending, body=renamed, notices=())
+    return _without_refused(sending, error)
+
+
+_NEW_NAME = "max_completion_tokens"
+_DISPENSABLE = ("temperature", "top_p", "seed", "stop", "reasoning_effort")
+_UNKNOWN = re.compile(
+    r"unsupported|not support|unrecognized|unknown|unexpected|not permitted|not allowed|does not take", re.I
+)
+
+
+def _without_refused(sending: Sending, error: ProviderError) -> Sending | None:
+    """The request without the options that the server says it does not take: `param`, else what its message
+    names. What decides on the kind of answer (tools, a format) is never left out."""
+    if not _UNKNOWN.search(error.message):
+        return None
+    said = getattr(error, "param", None) or error.message
+    named = [name for name in _DISPENSABLE if name in sending.body and re.search(rf"\b{name}\b", said)]
+    if not named:
+        return None
+    body = {name: value for name, value in sending.body.items() if name not in named}
+    notices = tuple(
+        Notice(code="option-ignored", option=name, message=f"the server does not take {name}")
+        for name in named
+    )
+    return evolve(sending, body=body, notices=notices)
 
 
 def with_fewer_tokens(
