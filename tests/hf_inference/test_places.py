@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from plugmux.errors import AuthenticationError, ConfigurationError, ConnectionFailedError
-from plugmux_hf_inference._places import credential_of, place_of
+from plugmux_hf_inference._places import credential_of, place_of, server_info, speaks_tgi
 
 TOKEN = {"HF_TOKEN": "abcdefgh"}
 
@@ -81,3 +82,60 @@ def test_a_base_url_that_is_the_router_gets_the_hub_token(new_session):
 def test_a_refused_token_of_a_base_url_is_not_offered_again(new_session):
     session = new_session(settings={"base_url": "https://api.example/v1", "token": "endpoint-token"})
     assert credential_of(session, AuthenticationError("no", status=401)) is None
+
+
+OWN = {"base_url": "http://127.0.0.1:8000/v1"}
+TGI = {"max_total_tokens": 4096}
+
+
+class Info:
+    """Answers `/info` in turn (the last answer again and again), and counts how often it was asked."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = 0
+
+    def __call__(self, request):
+        assert request.url.path == "/info"
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(404, text="not found"),
+        httpx.Response(405),
+        httpx.Response(200, json={"version": 1}),
+        httpx.Response(200, json=[]),
+    ],
+)
+async def test_a_server_that_shows_that_it_is_not_tgi_is_asked_once(new_session, answer):
+    server = Info(answer)
+    session = new_session(server, settings=OWN)
+    for _ in range(2):
+        assert not await speaks_tgi(session, place_of(session))
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        httpx.ConnectError("refused"),
+        httpx.ReadTimeout("silence"),
+        httpx.Response(401),
+        httpx.Response(503, text="starting"),
+        httpx.Response(200, text="<html>starting"),
+    ],
+)
+async def test_a_failed_look_at_a_server_is_not_remembered(new_session, failure):
+    server = Info(failure, httpx.Response(200, json=TGI))
+    session = new_session(server, settings=OWN)
+    place = place_of(session)
+    assert await server_info(session, place) == {}
+    assert await server_info(session, place) == TGI
+    assert await server_info(session, place) == TGI
+    assert server.asked == 2

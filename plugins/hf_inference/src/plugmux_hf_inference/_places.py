@@ -101,22 +101,30 @@ def remedy_corrector(session: Session, place: Place) -> Callable[[ProviderError]
 
 
 async def server_info(session: Session, place: Place) -> Mapping[str, Any]:
-    """What TGI says of itself at `/info`, kept for an hour; empty for a server that is not TGI."""
+    """What TGI says of itself at `/info`, kept for an hour; empty for a server that is not TGI, and, for this
+    time only, where that could not be found out."""
     key = f"info:{place.root}"
     known = session.cache.get(key)
     if isinstance(known, dict):
         return known
-    from plugmux.huggingface.failures import error_of
-
-    found = None
+    info = None
     with anyio.move_on_after(INFO_LIMIT):
-        try:
-            found = (await session.http.request("GET", f"{place.root}/info", error=error_of)).json()
-        except ProviderError:
-            found = None
-    info = found if isinstance(found, dict) and "max_total_tokens" in found else {}
+        info = await _ask_info(session, place)
+    if info is None:
+        return {}
     session.cache.put(key, info, seconds=INFO_SECONDS)
     return info
+
+
+async def _ask_info(session: Session, place: Place) -> dict[str, Any] | None:
+    """The answer of `/info`: empty if it shows that the server is not TGI, None if it shows nothing."""
+    from plugmux.huggingface.failures import error_of
+
+    try:
+        found = (await session.http.request("GET", f"{place.root}/info", error=error_of)).json()
+    except ProviderError as error:
+        return {} if error.status in (404, 405) else None
+    return found if isinstance(found, dict) and "max_total_tokens" in found else {}
 
 
 async def speaks_tgi(session: Session, place: Place) -> bool:
