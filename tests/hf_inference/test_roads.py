@@ -405,11 +405,13 @@ def drawing(upstream):
 
 async def test_a_picture_comes_as_bytes_from_hf_inference(collect):
     network = Network(httpx.Response(200, content=PNG, headers={"content-type": "image/jpeg"}))
-    events = await collect(network, "a fox", model=drawing("hf-inference"), width=64, voice="deep")
+    extra = {"parameters": {"scheduler": "Euler"}}
+    given = {"width": 64, "voice": "deep", "extra_body": extra}
+    events = await collect(network, "a fox", model=drawing("hf-inference"), **given)
     media = next(event for event in events if isinstance(event, Media))
     assert (media.data, media.mime_type, media.prompt) == (PNG, "image/png", "a fox")
     assert network.requests[0].url.path == "/hf-inference/models/flux-id"
-    assert network.body() == {"inputs": "a fox", "parameters": {"width": 64}}
+    assert network.body() == {"inputs": "a fox", "parameters": {"width": 64, "scheduler": "Euler"}}
     assert [event.option for event in events if isinstance(event, Notice)] == ["voice"]
     assert events[-1] == Finish()
 

@@ -56,6 +56,17 @@ async def test_a_tool_is_called(client):
     assert [(call.name, call.arguments) for call in done.tool_calls] == [("look", "{}")]
 
 
+async def test_the_tool_that_was_chosen_is_called_and_counted(client):
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": {"type": "object"}}}
+        for name in ("look", "listen")
+    ]
+    choice = {"type": "function", "function": {"name": "listen"}}
+    done = await client.complete("sandbox/chat", "Hear!", tools=tools, tool_choice=choice)
+    assert [call.name for call in done.tool_calls] == ["listen"]
+    assert done.usage.prompt_tokens == 1
+
+
 async def test_a_length_is_kept(client):
     done = await client.complete("sandbox/chat", "Hello", max_tokens=3)
     assert (done.text, done.finish_reason) == ("This is the", "length")

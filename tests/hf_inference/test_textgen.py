@@ -42,6 +42,23 @@ def finish(word):
     return Finish(reason=FinishReason(word))
 
 
+def test_the_callers_own_parameters_join_ours_and_win(new_request):
+    extra = {"parameters": {"top_k": 50, "seed": 2}, "options": {"use_cache": False}}
+    asked = text_sending(new_request(max_tokens=20, seed=1, extra_body=extra), "Hello")
+    assert asked.body == {
+        "inputs": "Hello",
+        "parameters": {
+            "details": True,
+            "return_full_text": False,
+            "max_new_tokens": 20,
+            "seed": 2,
+            "top_k": 50,
+        },
+        "stream": True,
+        "options": {"use_cache": False},
+    }
+
+
 def test_a_stream_is_its_tokens(chunk):
     last = token(
         "b", generated_text="ab", details={"finish_reason": "length", "generated_tokens": 2, "seed": None}

@@ -14,6 +14,7 @@ from plugmux.media import MediaKind
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference._places import Place, error_reader, place_of
 from plugmux_hf_inference._static import RAW
+from plugmux_hf_inference._wire import with_extra
 
 if TYPE_CHECKING:
     from plugmux.requests import Request
@@ -28,7 +29,7 @@ async def picture(request: Request, session: Session) -> AsyncGenerator[Event, N
     model = request.model
     service, asked = _asked(request, place)
     headers = {**place.headers, **asked.headers, **(request.options.extra_headers or {})}
-    body = asked.body | dict(request.options.extra_body or {})
+    body = with_extra(asked.body, request.options.extra_body)
     url, reader = f"{service}/{asked.path}", error_reader(session, place)
     answer = await session.http.request("POST", url, json=body, headers=headers, error=reader)
     for name in asked.ignored:

@@ -26,14 +26,15 @@ _THOUGHT = "This is the plugmux sandbox thinking, which it does not."
 
 def chat_chunks(asked: Mapping[str, Any], model: str) -> Iterator[dict[str, Any]]:
     """The chunks of a streamed answer."""
+    said: list[str] = []
     if tool := _tool_of(asked):
         yield from _tool_chunks(tool, model)
-        return
-    said, reason = _said(asked)
-    thinks = pieces(f"<think>\n{_THOUGHT}\n</think>\n\n") if model == "sandbox/thinking" else []
-    for piece in (*thinks, *said):
-        yield _chunk(model, {"role": "assistant", "content": piece})
-    yield _chunk(model, {}, reason)
+    else:
+        said, reason = _said(asked)
+        thinks = pieces(f"<think>\n{_THOUGHT}\n</think>\n\n") if model == "sandbox/thinking" else []
+        for piece in (*thinks, *said):
+            yield _chunk(model, {"role": "assistant", "content": piece})
+        yield _chunk(model, {}, reason)
     if (asked.get("stream_options") or {}).get("include_usage"):
         yield {**_chunk(model, {}), "choices": [], "usage": _usage(asked, said)}
 
@@ -95,10 +96,13 @@ def _said(asked: Mapping[str, Any]) -> tuple[list[str], str]:
 
 
 def _tool_of(asked: Mapping[str, Any]) -> str | None:
-    """The tool that the sandbox calls: the first one, unless it was just answered or may not."""
-    messages = asked.get("messages") or []
-    if asked.get("tool_choice") == "none" or (messages and messages[-1].get("role") == "tool"):
+    """The tool that the sandbox calls: the one that was chosen, else the first; none if one was just answered
+    or may not be called."""
+    messages, choice = asked.get("messages") or [], asked.get("tool_choice")
+    if choice == "none" or (messages and messages[-1].get("role") == "tool"):
         return None
+    if isinstance(choice, Mapping):
+        return (choice.get("function") or {}).get("name")
     functions = (tool.get("function") or {} for tool in asked.get("tools") or ())
     return next((function.get("name") for function in functions), None)
 

@@ -22,7 +22,7 @@ from plugmux.statuses import request_id_of
 from plugmux_hf_inference._answers import ChatDecoder, finish_reason_of
 from plugmux_hf_inference._decoder import Decoder, excerpt
 from plugmux_hf_inference._static import TEXT_OPTIONS
-from plugmux_hf_inference._wire import Sending, notices_of, with_fewer_tokens
+from plugmux_hf_inference._wire import Sending, notices_of, with_extra, with_fewer_tokens
 
 __all__ = ["TextDecoder", "mend", "text_sending"]
 
@@ -72,9 +72,11 @@ def text_sending(request: Request, prompt: str) -> Sending:
         parameters["stop"] = list(options.stop)
     if options.seed is not None:
         parameters["seed"] = options.seed
-    body = {"inputs": prompt, "parameters": parameters, "stream": True, **(options.extra_body or {})}
+    body = {"inputs": prompt, "parameters": parameters, "stream": True}
     return Sending(
-        body=body, headers=dict(options.extra_headers or {}), notices=notices_of(request, TEXT_OPTIONS)
+        body=with_extra(body, options.extra_body),
+        headers=dict(options.extra_headers or {}),
+        notices=notices_of(request, TEXT_OPTIONS),
     )
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "mend",
     "messages_of",
     "notices_of",
+    "with_extra",
     "with_fewer_tokens",
     "with_notices",
 ]
@@ -40,6 +41,15 @@ def with_notices(sending: Sending, headers: Mapping[str, str], notices: tuple[No
     """The same with the place's own `headers` below its own, and `notices` before its own."""
     headers = {**headers, **sending.headers}
     return evolve(sending, headers=headers, notices=(*notices, *sending.notices))
+
+
+def with_extra(body: Mapping[str, Any], extra: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The body with the caller's `extra_body`, whose `parameters` join the others and win over them."""
+    merged = {**body, **(extra or {})}
+    ours, theirs = body.get("parameters"), merged.get("parameters")
+    if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
+        merged["parameters"] = {**ours, **theirs}
+    return merged
 
 
 _PLAIN = (
