@@ -80,12 +80,19 @@ def test_a_pinned_upstream_drops_the_others():
 def test_an_upstream_that_the_service_takes_by_name_goes_on_the_remote_id():
     (found,) = candidates([model(selectors=["groq"])], wish("org/model:groq")).candidates
     assert (found.model.remote_id, found.model.upstream) == ("org/model:groq", "groq")
+    assert found.why == "asked for by name: groq is not listed as serving it now"
 
 
 def test_an_upstream_asked_for_by_its_name_is_held_to_the_policy():
     models = [model(selectors=["groq"])]
     assert order(models, wish("org/model:groq", policy=Policy(only=["groq"]))) == ["a"]
     assert order(models, wish("org/model:groq", policy=Policy(ignore=["groq"]))) == []
+
+
+def test_the_price_of_others_says_nothing_of_an_upstream_asked_for_by_its_name():
+    models = [model(selectors=["groq"], pricing=Pricing(output=15.0), context_length=100)]
+    found = candidates(models, wish("org/model:groq", policy=Policy(max_price=1.0), needs_context=200))
+    assert [candidate.model.upstream for candidate in found.candidates] == ["groq"]
 
 
 def test_who_is_not_the_upstream_asked_for_says_who_he_is():

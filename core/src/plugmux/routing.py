@@ -219,12 +219,14 @@ def _named(model: Model, names: Collection[str]) -> bool:
 
 def _selected(model: Model, wish: Wish) -> Model:
     """The model with the wished suffix on its remote id, where the service itself understands it: a selector,
-    or the upstream that shall compute."""
+    or the upstream that shall compute, of which the price and the window of others say nothing."""
     suffix = wish.name.suffix
     if suffix is None or suffix not in model.selectors:
         return model
-    upstream = model.upstream if suffix in SELECTORS else suffix
-    return evolve(model, remote_id=f"{model.remote_id}:{suffix}", upstream=upstream)
+    name = f"{model.remote_id}:{suffix}"
+    if suffix in SELECTORS:
+        return evolve(model, remote_id=name)
+    return evolve(model, remote_id=name, upstream=suffix, pricing=None, context_length=None)
 
 
 def _rank(
@@ -295,6 +297,8 @@ def _why(model: Model, wish: Wish, standing: Standing, credentials: Mapping[str,
         reasons.append("in the policy's order")
     if _sort(wish):
         reasons.append(f"sorted by {_sort(wish)}")
+    if model.upstream and model.upstream in model.selectors:
+        reasons.append(f"asked for by name: {model.upstream} is not listed as serving it now")
     if model.auth is Auth.NONE or not credentials.get(model.provider, True):
         reasons.append("needs no credential")
     if model.reserve and not _sort(wish):

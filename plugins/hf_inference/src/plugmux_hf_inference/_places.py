@@ -90,10 +90,9 @@ def error_reader(session: Session, place: Place) -> ErrorReader:
 def remedy_corrector(session: Session, place: Place) -> Callable[[ProviderError], None]:
     """What gives an error the remedy that fits the place: Hugging Face's pages and tokens mend nothing at a
     server of one's own."""
-    is_foreign = place.is_own and not _is_ours(place.api, place.endpoints)
 
     def correct(error: ProviderError) -> None:
-        if is_foreign:
+        if place.is_own and not _is_ours(place.api, place.endpoints):
             own = f"give the provider {session.provider} a token in its settings; HF_TOKEN is not sent there"
             error.remedy = own if isinstance(error, AuthenticationError) else ""
 
