@@ -104,6 +104,12 @@ def test_a_model_without_a_live_upstream_is_not_served():
     assert routed({"id": "a/b", "providers": [{"provider": "groq", "status": "error"}]}) == []
 
 
+@pytest.mark.parametrize("facts", [{}, {"status": None}])
+def test_an_upstream_of_no_status_serves(facts):
+    models = routed({"id": "a/b", "providers": [{"provider": "groq", **facts}]})
+    assert [model.upstream for model in models] == [None, "groq"]
+
+
 def test_a_model_without_named_upstreams_is_served_by_somebody():
     assert [model.remote_id for model in routed({"id": "a/b"})] == ["a/b"]
 

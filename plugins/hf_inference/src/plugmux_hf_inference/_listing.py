@@ -21,7 +21,7 @@ __all__ = ["own_models", "router_models"]
 
 class Upstream(msgspec.Struct, kw_only=True):
     provider: str
-    status: str = "live"
+    status: str | None = None
     context_length: float | None = None
     pricing: dict[str, Any] | None = None
     is_free: Any = None
@@ -77,7 +77,7 @@ def _models_of(item: object) -> Iterator[Model]:
     except msgspec.ValidationError:
         return
     upstreams = list(_upstreams(entry.providers or ()))
-    live = [upstream for upstream in upstreams if upstream.status == "live"]
+    live = [upstream for upstream in upstreams if upstream.status in (None, "live")]
     if upstreams and not live:
         return
     yield _automatic(entry, live)
