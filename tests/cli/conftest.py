@@ -35,12 +35,14 @@ MODELS = [
     {"id": "caller"},
     {"id": "escape"},
     {"id": "filtered"},
+    {"id": "fickle"},
     {"id": "quiet"},
     {"id": "painter", "tasks": ["text-to-image", "image-to-image"]},
     {"id": "moody", "tasks": ["text-to-image"]},
     {"id": "director", "tasks": ["text-to-video"]},
     {"id": "voice", "tasks": ["text-to-speech"]},
     {"id": "scribe", "tasks": ["automatic-speech-recognition"]},
+    {"id": "fickle-scribe", "tasks": ["automatic-speech-recognition"]},
 ]
 
 
@@ -71,6 +73,7 @@ def _chat_script(model: str, said: str) -> list[dict[str, Any]]:
         "caller": [CALL, _end("tool_calls")],
         "escape": [_delta("\x1b[31mred\x1b[0m\x07"), _end()],
         "filtered": [_delta("I will n"), _end("content_filter")],
+        "fickle": [_delta("Thinking..."), _delta("Done.", void="the app replaced its text"), _end()],
         "quiet": [_end("length")],
     }
     return scripts.get(model, [_delta("Hello "), _delta("world"), _end()])
@@ -84,6 +87,8 @@ def _job_script(model: str) -> list[dict[str, Any]]:
         "scribe": {"text": "Good morning."},
     }
     picture = {"media": base64.b64encode(PIXEL).decode(), "kind": "image"}
+    if model == "fickle-scribe":
+        return [{"text": "Good mourning"}, {"void": "heard it again"}, results["scribe"], {"finish": "stop"}]
     return [*progress, results.get(model, picture), {"finish": "stop"}]
 
 

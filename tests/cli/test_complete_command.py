@@ -97,6 +97,18 @@ def test_a_cut_answer_that_was_held_back_is_replaced_by_a_whole_one(acme, run) -
     assert (done.returncode, done.stdout) == (0, "Hello world\n")
 
 
+def test_text_that_a_service_replaces_is_void_in_a_pipe_and_the_error_says_what_helps(acme, run) -> None:
+    done = run("complete", "fickle", "Hi")
+    assert (done.returncode, done.stdout) == (1, "Thinking...\n")
+    assert "what was printed so far is void: the app replaced its text" in done.stderr
+    assert "--no-stream" in done.stderr
+
+
+def test_text_that_is_held_back_is_replaced(acme, run) -> None:
+    done = run("complete", "fickle", "Hi", "--no-stream")
+    assert (done.returncode, done.stdout) == (0, "Done.\n")
+
+
 def test_the_policy_of_the_configuration_file_holds_in_a_pipe_too(acme, run, home: Path) -> None:
     home.mkdir()
     (home / "config.toml").write_text('[policy]\nignore = ["acme"]\n')

@@ -84,6 +84,12 @@ def test_options_are_sent_under_their_names(acme, run) -> None:
     assert (sent["negative_prompt"], sent["guidance_scale"]) == ("snow", 3)
 
 
+def test_into_a_pipe_goes_only_what_a_scribe_holds_to_in_the_end(acme, run, work: Path) -> None:
+    (work / "talk.wav").write_bytes(b"RIFF0000WAVE")
+    done = run("transcribe", "fickle-scribe", "talk.wav")
+    assert (done.returncode, done.stdout) == (0, "Good morning.\n")
+
+
 @pytest.mark.parametrize("size", ["640", "0x480", "axb", "640x480x3"])
 def test_a_bad_size_is_refused(acme, run, size) -> None:
     done = run("image", "painter", "fox", "--size", size)

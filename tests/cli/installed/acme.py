@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 
-from plugmux import Credential, Finish, Media, MediaKind, Model, Progress, Reasoning, Text, hookimpl
+from plugmux import Credential, Finish, Media, MediaKind, Model, Progress, Reasoning, Reset, Text, hookimpl
 from plugmux.events import FinishReason, Source, Sources, ToolCall, Usage
 
 
@@ -55,6 +55,8 @@ async def create_stream(request, session):
 def _of_chat(chunk):
     choice = chunk["choices"][0]
     delta = choice.get("delta", {})
+    if chunk.get("void"):
+        yield Reset(why=chunk["void"])
     if delta.get("reasoning"):
         yield Reasoning(text=delta["reasoning"])
     if delta.get("content"):
@@ -72,6 +74,8 @@ def _of_chat(chunk):
 def _of_job(line):
     if "media" in line:
         return Media.from_bytes(base64.b64decode(line["media"]), kind=MediaKind(line["kind"]))
+    if "void" in line:
+        return Reset(why=line["void"])
     if "text" in line:
         return Text(text=line["text"])
     if "finish" in line:

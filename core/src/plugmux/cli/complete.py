@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["complete"]
 
+VOID_REMEDY = "with --no-stream, only what holds in the end is printed"
+
 
 @click.command()
 @click.argument("words", nargs=-1, metavar="[MODEL] [PROMPT]")
@@ -43,6 +45,9 @@ def complete(words: tuple[str, ...], **given: Any) -> None:
     plugmux complete llama-3.3-70b "What is machine learning?"
     git diff | plugmux complete gpt-oss-120b "Write a commit message" -o max_tokens=200
     plugmux complete -c "Shorter, please."
+
+    Some services replace what they said. What went into a pipe or a file cannot be taken back: there the
+    command fails, and --no-stream helps, which holds the answer back until it is complete.
     """
     from plugmux.cli.running import OpenClient, stop_on_sigterm
 
@@ -115,7 +120,8 @@ class Completing:
             return JsonView(self._terminal, files)
         flags = {name: self._given[name] for name in ("quiet", "verbose")}
         progress = ProgressLines(self._terminal)
-        return TextView(self._terminal, progress, files, whole=self._given["no_stream"], **flags)
+        whole = self._given["no_stream"]
+        return TextView(self._terminal, progress, files, whole=whole, remedy=VOID_REMEDY, **flags)
 
     def _keep(self, last: LastChat, question: Question, done: Any) -> None:
         from plugmux.cli.last_chat import Chat

@@ -202,4 +202,6 @@ def _view(
     bar = terminal.err_is_screen and not given["quiet"]
     progress = ProgressBar(terminal, "waiting for an answer") if bar else ProgressLines(terminal)
     flags = {name: given[name] for name in ("quiet", "verbose")}
-    return TextView(terminal, progress, files, pictures=protocol, **flags)
+    # Only what is written down is text; it is held back where it could not be marked as void.
+    whole = question.task is Task.AUTOMATIC_SPEECH_RECOGNITION and not terminal.out_is_screen
+    return TextView(terminal, progress, files, pictures=protocol, whole=whole, **flags)

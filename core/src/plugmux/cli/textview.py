@@ -32,7 +32,8 @@ class TextView:
 
     `whole` holds the text back until the answer is complete. `quiet` leaves out reasoning, progress and
     notices; `verbose` says who was tried. What was printed cannot be taken back: on a screen a `Reset`
-    leaves a clear mark, in a pipe there is none to leave, so `can_restart` is False there.
+    leaves a clear mark, in a pipe there is none to leave, so `can_restart` is False there, and a `Reset`
+    ends the answer with an error, which names `remedy` if there is one.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class TextView:
         quiet: bool = False,
         verbose: bool = False,
         whole: bool = False,
+        remedy: str | None = None,
     ) -> None:
         self._terminal = terminal
         self._progress = progress
@@ -53,6 +55,7 @@ class TextView:
         self._quiet = quiet
         self._verbose = verbose
         self._whole = whole
+        self._remedy = remedy
         self._held: list[str] = []
         self._last = ""  # the last text on the answer's line
         self._thinking = False
@@ -164,7 +167,8 @@ class TextView:
             return
         said = bool(self._last)
         if said and not self._terminal.out_is_screen:
-            raise IncompleteAnswerError(f"what was printed so far is void: {event.why}")
+            remedy = f" ({self._remedy})" if self._remedy else ""
+            raise IncompleteAnswerError(f"what was printed so far is void: {event.why}{remedy}")
         self._break_line()
         mark = "── the text above is void; the answer starts over" if said else "· starting over"
         self._note(f"{mark}: {event.why}", "yellow")
