@@ -87,6 +87,11 @@ USER = {"role": "user", "content": "hi"}
         ([{"role": "assistant", "tool_calls": 7}], "messages[0].tool_calls"),
         ([{"role": "tool", "content": "x", "tool_call_id": 7}], "messages[0].tool_call_id"),
         ([{"role": "system", "content": ""}, {"role": "user", "content": ""}], "messages"),
+        ("caf\udce9", "messages"),
+        ([{"role": "user", "content": "caf\udce9"}], "messages[0].content"),
+        ([{"role": "user", "content": [{"type": "text", "text": "\ud83d"}]}], "messages[0].content[0].text"),
+        ([{"role": "user", "content": "hi", "name": "\udcff"}], "messages[0].name"),
+        (Message(role="user", content="caf\udce9"), "messages.content"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_path(given: Any, field: str) -> None:
@@ -94,6 +99,22 @@ def test_what_is_wrong_is_named_by_its_path(given: Any, field: str) -> None:
         messages_from(given)
     assert caught.value.field == field
     assert str(caught.value).startswith(field)
+
+
+def test_what_cannot_be_sent_as_utf_8_is_shown_with_its_place() -> None:
+    with pytest.raises(InvalidInputError, match=r"the character '\\udce9' at 3 cannot be sent as UTF-8"):
+        messages_from("caf\udce9")
+
+
+@pytest.mark.parametrize("system", [7, "caf\udce9"])
+def test_a_wrong_system_prompt_is_named(system: Any) -> None:
+    with pytest.raises(InvalidInputError, match="^system: "):
+        messages_from("hi", system=system)
+
+
+@pytest.mark.parametrize("text", ["café", "日本語", "👍🏽"])
+def test_text_in_any_script_is_taken_as_it_is(text: str) -> None:
+    assert messages_from(text, system=text)[0].text == text
 
 
 def test_an_attachment_of_bytes_knows_its_type_by_its_content() -> None:

@@ -83,7 +83,7 @@ def messages_from(
     Raises InvalidInputError with the path of the wrong field (`messages[2].role`).
     """
     if isinstance(given, str):
-        messages: tuple[Message, ...] = (Message(role="user", content=given),)
+        messages: tuple[Message, ...] = (Message(role="user", content=_text(given, "messages")),)
     elif isinstance(given, Message | Mapping):
         messages = (_message_from(given, "messages"),)
     elif isinstance(given, Iterable) and not isinstance(given, bytes | bytearray):
@@ -93,7 +93,7 @@ def messages_from(
     if not may_be_empty:
         _refuse_emptiness(messages)
     if system is not None:
-        messages = (Message(role="system", content=system), *messages)
+        messages = (Message(role="system", content=_text(system, "system")), *messages)
     return messages
 
 
@@ -136,22 +136,35 @@ def _message_from(given: object, where: str) -> Message:
 
 
 def _content_from(content: object, where: str) -> str | tuple[ContentPart, ...] | None:
-    if content is None or isinstance(content, str):
-        return content
+    if content is None:
+        return None
+    if isinstance(content, str):
+        return _text(content, where)
     if not isinstance(content, Sequence) or isinstance(content, bytes):
         raise InvalidInputError(f"expected text or a list of parts, got {_name(content)}", field=where)
     for i, part in enumerate(content):
         if not isinstance(part, Mapping) or not isinstance(part.get("type"), str):
             raise InvalidInputError("a part needs a type", field=f"{where}[{i}]")
-        if part["type"] == "text" and not isinstance(part.get("text"), str):
-            raise InvalidInputError("a text part needs text", field=f"{where}[{i}].text")
+        if part["type"] == "text":
+            _text(part.get("text"), f"{where}[{i}].text")
     return tuple(content)
 
 
 def _text_or_none(given: Mapping[str, Any], key: str, where: str) -> str | None:
     value = given.get(key)
-    if value is not None and not isinstance(value, str):
-        raise InvalidInputError(f"expected text, got {_name(value)}", field=f"{where}.{key}")
+    return None if value is None else _text(value, f"{where}.{key}")
+
+
+def _text(value: object, where: str) -> str:
+    """`value`, if it is text that can be sent: a lone surrogate (of bytes that were no UTF-8) cannot."""
+    if not isinstance(value, str):
+        raise InvalidInputError(f"expected text, got {_name(value)}", field=where)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            said = f"the character {value[error.start]!r} at {error.start} cannot be sent as UTF-8"
+            raise InvalidInputError(said, field=where) from error
     return value
 
 
