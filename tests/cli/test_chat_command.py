@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,17 @@ def test_a_chat_remembers_what_was_said(acme, screen) -> None:
     chat.type("/quit\n")
     assert chat.end() == 0
     assert sent(acme) == ["First.", "Hello world", "Second."]
+
+
+def test_an_entry_that_is_no_utf_8_is_said_as_far_as_it_is(acme, environment) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "plugmux.cli", "chat", "-m", "acme/parrot"],
+        input=b"caf\xe9\nHi\n",
+        capture_output=True,
+        env=environment | {"PYTHONIOENCODING": "utf-8:strict"},
+    )
+    assert (done.returncode, done.stdout.decode()) == (0, "caf\ufffd\nHi\n")
+    assert b"what you said is not all UTF-8" in done.stderr
 
 
 def test_ctrl_c_stops_the_answer_and_not_the_chat(acme, screen) -> None:

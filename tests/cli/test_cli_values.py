@@ -23,7 +23,7 @@ from plugmux.cli.exits import Exit, exit_of
 from plugmux.cli.jsonlines import event_object, line
 from plugmux.cli.last_chat import Chat, LastChat, instructed
 from plugmux.cli.options import option_values, policy_values
-from plugmux.cli.prompts import attachment_part, piped_text, prompt_from, user_message
+from plugmux.cli.prompts import as_utf8, attachment_part, piped_text, prompt_from, user_message
 from plugmux.cli.tables import aligned
 from plugmux.cli.terminal import Terminal, visible
 from plugmux.cli.words import model_and_prompt
@@ -163,12 +163,12 @@ def test_a_wrong_number_of_results_is_refused(count) -> None:
     [("a", None, "a"), (None, "b\n", "b"), ("a", "b\n", "a\n\nb"), ("a", " \n", "a")],
 )
 def test_a_prompt_comes_from_arguments_and_pipe(argument, piped, prompt) -> None:
-    assert prompt_from(argument, piped) == prompt
+    assert prompt_from(argument, piped, terminal()) == prompt
 
 
 def test_no_prompt_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="nothing to ask"):
-        prompt_from(None, "\n")
+        prompt_from(None, "\n", terminal())
 
 
 def test_a_silent_pipe_is_mentioned_and_then_read() -> None:
@@ -184,13 +184,21 @@ def test_a_device_is_not_read() -> None:
         assert piped_text(device, terminal(), wanted=False) is None
 
 
-def test_piped_bytes_that_are_no_text_are_refused(tmp_path) -> None:
-    (tmp_path / "picture").write_bytes(b"\xff\xd8\xff")
-    with (
-        (tmp_path / "picture").open(encoding="utf-8") as file,
-        pytest.raises(InvalidInputError, match="not text"),
-    ):
-        piped_text(file, terminal(), wanted=True)
+def test_bytes_that_are_no_utf_8_are_replaced_with_a_word() -> None:
+    asked = terminal()
+    assert as_utf8("- caf\udce9\n+ café\n", "the prompt", asked) == "- caf\ufffd\n+ café\n"
+    assert "the prompt is not all UTF-8" in asked.err.getvalue()
+
+
+def test_text_in_utf_8_passes_without_a_word() -> None:
+    asked = terminal()
+    assert as_utf8("café \0 \ufffd", "the prompt", asked) == "café \0 \ufffd"
+    assert asked.err.getvalue() == ""
+
+
+def test_bytes_that_are_no_text_are_refused() -> None:
+    with pytest.raises(InvalidInputError, match="not text"):
+        as_utf8("\udcff\udcd8\udcff\0", "the prompt", terminal())
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,28 @@ def test_piped_text_follows_the_prompt_of_the_arguments(acme, run) -> None:
     assert run("complete", "acme/parrot", "Shorten:", stdin="a text\n").stdout == "Shorten:\n\na text\n"
 
 
+def test_piped_bytes_that_are_no_utf_8_are_replaced_with_a_note_in_any_locale(acme, environment) -> None:
+    for variables in ({}, {"PYTHONUTF8": "0", "LC_ALL": "C"}, {"PYTHONIOENCODING": "utf-8:strict"}):
+        done = subprocess.run(
+            [sys.executable, "-m", "plugmux.cli", "complete", "-m", "acme/parrot"],
+            input=b"- caf\xe9\n+ caf\xc3\xa9\n",
+            capture_output=True,
+            env=environment | variables,
+        )
+        assert done.returncode == 0
+        assert b"the prompt is not all UTF-8" in done.stderr
+        assert acme.requests.pop()["messages"] == [{"role": "user", "content": "- caf\ufffd\n+ café"}]
+
+
+def test_an_argument_in_another_encoding_is_taken_like_a_pipe_and_instructions_are_refused(acme, run) -> None:
+    done = run("complete", "acme/parrot", b"caf\xe9")
+    assert (done.returncode, done.stdout) == (0, "caf\ufffd\n")
+    done = run("complete", "acme/parrot", "Hi", "-s", b"caf\xe9")
+    assert done.returncode == 2
+    assert "system: the character" in done.stderr
+    assert len(acme.requests) == 1
+
+
 def test_with_m_a_single_word_is_the_prompt(acme, run) -> None:
     assert run("complete", "-m", "acme/parrot", "polly").stdout == "polly\n"
 
@@ -279,6 +301,32 @@ def test_a_question_imports_nothing_that_it_does_not_use(acme, environment) -> N
     assert {"click", "httpx", "plugmux.client"} <= imported
     others = {"rich", "pygments", "rich.console", "PIL", "readline", "plugmux.blocking", "plugmux.cli.media"}
     assert not imported & others
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "said"),
+    [
+        ("complete plain Hi >&-", 0, ""),
+        ("complete plain Hi 2>&-", 0, "Hello world\n"),
+        ("complete plain Hi <&- >&- 2>&-", 0, ""),
+        ("complete plain Hi <&-", 0, "Hello world\n"),
+        ("complete plain <&-", 2, "plugmux: PROMPT: nothing to ask: give a prompt, or pipe it in\n"),
+        ("providers >&-", 0, ""),
+        ("chat -m plain <&-", 0, ""),
+        ("auth login acme <&-", 2, "plugmux: token: no token was given\n"),
+        ("--help >&-", 0, ""),
+    ],
+)
+def test_a_closed_stream_is_like_the_null_device(acme, environment, command, code, said) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m plugmux.cli {command}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+    assert (done.returncode, done.stdout) == (code, said)
 
 
 def test_what_an_encoding_cannot_say_is_no_crash(acme, run) -> None:

@@ -108,7 +108,7 @@ def test_what_cannot_be_sent_as_utf_8_is_shown_with_its_place() -> None:
 
 @pytest.mark.parametrize("system", [7, "caf\udce9"])
 def test_a_wrong_system_prompt_is_named(system: Any) -> None:
-    with pytest.raises(InvalidInputError, match="^system: "):
+    with pytest.raises(InvalidInputError, match=r"^system: "):
         messages_from("hi", system=system)
 
 

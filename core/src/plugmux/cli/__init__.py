@@ -6,6 +6,7 @@ Nothing heavy is imported here or before a command is chosen: `plugmux --help` c
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import sys
 import threading
@@ -18,6 +19,7 @@ NEEDED = ("click", "rich")
 
 def main() -> int:
     """Run the command line and return its exit code (`plugmux.cli.exits` lists them)."""
+    _prepare_streams()
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         print(  # noqa: T201
@@ -29,6 +31,19 @@ def main() -> int:
     if threading.active_count() > 1:
         _leave(code)
     return code
+
+
+def _prepare_streams() -> None:
+    """Open the null device for each stream that is closed (`<&-`, `>&-`): for Python it is None then.
+
+    In the order of their numbers, so that no socket takes one of these and gets what is written there.
+    What cannot be decoded of standard input comes as lone surrogates, as in arguments, and is no error.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
 
 
 def _run() -> int:

@@ -91,7 +91,7 @@ class Completing:
         known = chat.models if chat else None
         models, argument = model_and_prompt(words, given["models"], known=known)
         piped = piped_text(sys.stdin, self._terminal, wanted=argument is None)
-        message = user_message(prompt_from(argument, piped), given["attach"])
+        message = user_message(prompt_from(argument, piped, self._terminal), given["attach"])
         options = option_values(given["options"]) | ({"action": "continue"} if given["prefill"] else {})
         question = Question(
             models=models,

@@ -12,7 +12,7 @@ from attrs import field, frozen
 from plugmux.cache import write_private
 from plugmux.cli.exits import describe
 from plugmux.errors import ConfigurationError, PlugmuxError
-from plugmux.messages import Conversation, Message
+from plugmux.messages import Conversation, messages_from
 
 __all__ = ["Chat", "LastChat", "instructed"]
 
@@ -28,12 +28,13 @@ class Chat:
 def instructed(conversation: Conversation, system: str | None) -> Conversation:
     """The conversation under another system message; None leaves it, "" removes it.
 
-    What providers kept of the conversation no longer fits then, and is dropped.
+    What providers kept of the conversation no longer fits then, and is dropped. Raises InvalidInputError
+    for text that cannot be sent.
     """
     if system is None:
         return conversation
     told = tuple(message for message in conversation.messages if message.role != "system")
-    first = (Message(role="system", content=system),) if system else ()
+    first = messages_from((), system=system, may_be_empty=True) if system else ()
     return Conversation(messages=(*first, *told))
 
 

@@ -145,8 +145,9 @@ def _make(
     from plugmux.cli.words import model_and_prompt
 
     models, argument = model_and_prompt(words, given["models"])
-    piped = piped_text(sys.stdin, Terminal.of_process(), wanted=argument is None)
-    question = _question(task, models, prompt_from(argument, piped), given, **options)
+    terminal = Terminal.of_process()
+    piped = piped_text(sys.stdin, terminal, wanted=argument is None)
+    question = _question(task, models, prompt_from(argument, piped, terminal), given, **options)
     _run(question, given, show)
 
 

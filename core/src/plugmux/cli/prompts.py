@@ -12,18 +12,34 @@ from plugmux.cli.terminal import Terminal
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Attachment, Message, attachment_from
 
-__all__ = ["attachment_part", "piped_text", "prompt_from", "user_message"]
+__all__ = ["as_utf8", "attachment_part", "piped_text", "prompt_from", "user_message"]
 
 PATIENCE = 2.0
 """Seconds after which a silent pipe is mentioned: it may be one that nobody will ever write to."""
 
 
-def prompt_from(argument: str | None, piped: str | None) -> str:
+def prompt_from(argument: str | None, piped: str | None, terminal: Terminal) -> str:
     """The argument, then the piped text after a blank line. Raises InvalidInputError without either."""
     parts = [part.strip("\n") for part in (argument, piped) if part and part.strip()]
     if not parts:
         raise InvalidInputError("nothing to ask: give a prompt, or pipe it in", field="PROMPT")
-    return "\n\n".join(parts)
+    return as_utf8("\n\n".join(parts), "the prompt", terminal)
+
+
+def as_utf8(text: str, what: str, terminal: Terminal) -> str:
+    """`text`, with U+FFFD for each byte that is no UTF-8 and came as a lone surrogate, and a note on it.
+
+    A diff of an old file is worth asking about all the same. With a NUL besides it is no text at all:
+    raises InvalidInputError.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        if "\0" in text:
+            raise InvalidInputError("not text in UTF-8", field=what) from error
+        terminal.note(f"note: {what} is not all UTF-8; what is not goes as \ufffd", "yellow")
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return text
 
 
 def piped_text(stdin: TextIO, terminal: Terminal, *, wanted: bool, patience: float = PATIENCE) -> str | None:
@@ -36,10 +52,7 @@ def piped_text(stdin: TextIO, terminal: Terminal, *, wanted: bool, patience: flo
         return None
     if not wanted and not _has_begun(stdin, patience):
         terminal.note("waiting for standard input, which is open; end it with `< /dev/null` if it has none")
-    try:
-        return stdin.read()
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"not text: {error.reason}", field="standard input") from error
+    return stdin.read()
 
 
 def is_piped(stdin: TextIO) -> bool:

@@ -12,7 +12,7 @@ from plugmux.cli.exits import describe
 from plugmux.cli.last_chat import Chat, LastChat, instructed
 from plugmux.cli.options import option_values, policy_values
 from plugmux.cli.progress import ProgressLines
-from plugmux.cli.prompts import attachment_part, user_message
+from plugmux.cli.prompts import as_utf8, attachment_part, user_message
 from plugmux.cli.route import route_lines
 from plugmux.cli.saving import MediaFiles
 from plugmux.cli.terminal import Terminal
@@ -93,7 +93,11 @@ class Talk:
         self._guarded(lambda: known[0](self, rest.strip()))
 
     def _say(self, text: str) -> None:
-        self._guarded(lambda: self._answer(user_message(text, self._attachments)))
+        def answer() -> None:
+            said = as_utf8(text, "what you said", self._terminal)
+            self._answer(user_message(said, self._attachments))
+
+        self._guarded(answer)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Do something whose failure, or Ctrl-C, is no reason to end the chat."""
