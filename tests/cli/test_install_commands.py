@@ -118,7 +118,12 @@ def test_a_broken_plugin_can_be_installed_named_and_uninstalled(own_python, envi
     assert installed.stdout == ""
     checked = run("providers", "--check")
     assert "broken at import" in checked.stderr
-    removed = run("uninstall", "tiny")
+    refused = run("uninstall", "tiny")
+    assert (refused.returncode, refused.stderr) == (
+        2,
+        "plugmux: -y: needed where there is no terminal to ask on\n",
+    )
+    removed = run("uninstall", "tiny", "-y")
     assert removed.returncode == 0, removed.stderr
     assert "tiny" not in run("providers").stdout
 

@@ -56,6 +56,19 @@ def test_a_folder_takes_sensible_names(acme, run, work: Path) -> None:
     assert run("image", "painter", "fox", "-o", "foxes").stdout == "foxes/fox.png\n"
 
 
+def test_a_folder_that_ends_in_a_slash_is_made(acme, run, work: Path) -> None:
+    done = run("image", "painter", "fox", "-n", "2", "-o", "new/foxes/")
+    assert sorted(done.stdout.split()) == ["new/foxes/fox-1.png", "new/foxes/fox-2.png"]
+    assert (work / "new" / "foxes" / "fox-1.png").is_file()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_asked(acme, run, work: Path) -> None:
+    (work / "foxes").write_text("a file")
+    done = run("image", "painter", "fox", "-o", "foxes/")
+    assert (done.returncode, done.stderr) == (2, "plugmux: -o: cannot make the folder foxes: File exists\n")
+    assert acme.requests == []
+
+
 def test_a_missing_folder_is_refused_before_anything_is_asked(acme, run) -> None:
     done = run("image", "painter", "fox", "-o", "nowhere/fox.png")
     assert done.returncode == 2

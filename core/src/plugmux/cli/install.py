@@ -16,7 +16,7 @@ import click
 
 from plugmux.cli.exits import Exit
 from plugmux.cli.terminal import Terminal
-from plugmux.errors import ConfigurationError
+from plugmux.errors import ConfigurationError, InvalidInputError
 
 __all__ = ["distribution_of", "install", "uninstall"]
 
@@ -46,10 +46,12 @@ def install(names: tuple[str, ...], upgrade: bool, editable: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 def uninstall(names: tuple[str, ...], yes: bool) -> None:
-    """Uninstall plugins, broken ones too."""
+    """Uninstall plugins, broken ones too. Where there is no terminal to ask on, -y is needed."""
     terminal = Terminal.of_process()
     wanted = [distribution_of(name) for name in names]
-    if not yes and sys.stdin.isatty():
+    if not yes:
+        if not sys.stdin.isatty():
+            raise InvalidInputError("needed where there is no terminal to ask on", field="-y")
         click.confirm(f"Uninstall {', '.join(wanted)}?", abort=True, err=True)
     _run(terminal, ["uninstall", "-y", *wanted])
 

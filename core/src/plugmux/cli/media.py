@@ -38,7 +38,7 @@ def _common(command: Command) -> Command:
 
 def _output(command: Command) -> Command:
     """Where a result goes."""
-    words = "File or folder; - is standard output. Nothing is overwritten."
+    words = "File or folder (made if it ends in /); - is standard output. Nothing is overwritten."
     return click.option("-o", "--output", metavar="FILE", help=words)(command)
 
 

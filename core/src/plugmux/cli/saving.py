@@ -58,8 +58,8 @@ def name_from(prompt: str) -> str:
 class MediaFiles:
     """Where results go.
 
-    `target` is a file, a folder, `-` for standard output, or None for the current folder and a name
-    made of `prompt`. `count` results are expected; more than one is numbered. `say` gets a line when
+    `target` is a file, a folder (made if it ends in `/`), `-` for standard output, or None for the current
+    folder and a name made of `prompt`. `count` results are expected; more than one is numbered. `say` gets a line when
     a result had to go elsewhere.
     """
 
@@ -71,11 +71,16 @@ class MediaFiles:
         self.saved: list[Path] = []
 
     def check(self) -> None:
-        """Refuse, before anything is paid for, what could not be written. Raises InvalidInputError."""
+        """Make the folder that is asked for, and refuse what could not be written, before anything is paid for.
+
+        Raises InvalidInputError.
+        """
         if self._target == STANDARD_OUTPUT:
             self._check_output()
             return
         folder = self._folder()
+        if self._is_folder:
+            _make(folder)
         if not folder.is_dir():
             raise InvalidInputError(f"there is no folder {folder}", field="-o")
         if not os.access(folder, os.W_OK):
@@ -145,3 +150,10 @@ class MediaFiles:
         if given and not same:
             self._say(f"the service sent {ending}, and the file is named {given} as you asked")
         return given or ending
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInputError(f"cannot make the folder {folder}: {error.strerror}", field="-o") from error
