@@ -160,6 +160,12 @@ def test_a_plugin_may_bring_a_command(install, run) -> None:
     assert "moon        From moons." in run("--help").stdout
 
 
+def test_what_a_command_prints_at_import_is_no_part_of_its_output(install, run) -> None:
+    install("moons", f"print('buy moons')\n{COMMAND}", "[plugmux.commands]\nmoon = moons:moon\n")
+    done = run("moon", "inspect", "x")
+    assert (done.stdout, done.stderr) == ("looked at x\n", "buy moons\n")
+
+
 def test_a_broken_command_is_named_and_the_others_go_on(acme, install, run) -> None:
     install("sad", "raise SystemExit('no luck')", "[plugmux.commands]\nmoon = sad:moon\n")
     done = run("moon", "inspect", "x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -36,10 +37,37 @@ def test_models_can_be_asked_for_by_words_of_their_names(acme, run) -> None:
     assert [model["id"] for model in objects(run("models", "SHORT", "--json").stdout)] == ["plain"]
 
 
+@pytest.fixture
+def chatty(acme, install) -> None:
+    source = (Path(__file__).parent / "installed" / "acme.py").read_text()
+    source = source.replace("    answer = await", '    print("at work")\n    answer = await')
+    install("chatty", f"{source}\nprint('at import')\n", "[plugmux]\nchatty = chatty\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("models", "--json"),
+        ("providers", "--json"),
+        ("auth", "status", "--json"),
+        ("complete", "chatty::plain", "Hi", "--json"),
+    ],
+)
+def test_what_a_plugin_prints_is_no_part_of_the_output(chatty, server, run, words) -> None:
+    done = run(*words, PLUGMUX_CHATTY_BASE_URL=server.url)
+    assert done.returncode == 0
+    assert objects(done.stdout)
+
+
+def test_what_a_plugin_prints_goes_to_standard_error(chatty, server, run) -> None:
+    said = run("models", PLUGMUX_CHATTY_BASE_URL=server.url).stderr.splitlines()
+    assert said == ["at import", "at work"]
+
+
 def test_no_model_is_said_and_not_shown_as_an_empty_table(acme, run) -> None:
     done = run("models", "nothing-like-it")
     assert done.stdout == ""
-    assert "none of 15 models fits" in done.stderr
+    assert "none of 17 models fits" in done.stderr
 
 
 def test_an_unknown_task_is_a_usage_error(acme, run) -> None:

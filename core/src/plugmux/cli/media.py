@@ -196,7 +196,8 @@ def _view(
     protocol = protocol_named(show)
     if given["as_json"] and given.get("output") == STANDARD_OUTPUT:
         raise InvalidInputError("standard output has the JSON lines already", field="-o")
-    files = MediaFiles(given.get("output"), prompt=str(question.message), count=count, say=terminal.note)
+    say, out = terminal.note, terminal.out
+    files = MediaFiles(given.get("output"), prompt=str(question.message), count=count, say=say, out=out)
     files.check()
     if given["as_json"]:
         return JsonView(terminal, files)

@@ -3,12 +3,15 @@
     [project.entry-points."plugmux.commands"]
     space = "plugmux_hf_space.commands:space"
 
-Nothing is imported before its command is called; one that fails then is named, and the others go on.
+Nothing is imported before its command is called; one that fails then is named, and the others go on. What
+it prints when it is imported goes to standard error.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Container, Iterable
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 import click
@@ -56,7 +59,8 @@ class PluginCommands:
 def _imported(name: str, owner: str, point: EntryPoint) -> click.Command:
     remedy = f"update or uninstall it: plugmux uninstall {owner}"
     try:
-        command = point.load()
+        with redirect_stdout(sys.stderr):
+            command = point.load()
     except (Exception, SystemExit) as error:
         said = f"its command {name!r} cannot be imported: {type(error).__name__}: {error}"
         raise PluginError(said, plugin=owner, remedy=remedy) from error

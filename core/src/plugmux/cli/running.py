@@ -2,13 +2,18 @@
 
 The first Ctrl-C cancels the work, so that every socket is closed and every server told to stop; then
 KeyboardInterrupt goes on to the command. A second one does not wait for that.
+
+Standard output is the command's own, which its `Terminal` holds: what a plugin prints while it is imported
+or at work goes to standard error.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
@@ -44,7 +49,8 @@ class OpenClient:
 
     def run(self, work: Callable[[AsyncClient], Awaitable[Result]]) -> Result:
         """Do one piece of work. Raises KeyboardInterrupt after it was cancelled by Ctrl-C."""
-        return self._runner.run(_awaited(work, self.client))
+        with redirect_stdout(sys.stderr):
+            return self._runner.run(_awaited(work, self.client))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -85,7 +91,7 @@ def with_runtime(terminal: Terminal, work: Callable[[Runtime], Awaitable[Result]
         finally:
             await runtime.disconnect()
 
-    with asyncio.Runner() as runner:
+    with redirect_stdout(sys.stderr), asyncio.Runner() as runner:
         return runner.run(whole())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 
 import click
@@ -21,10 +23,14 @@ def sandbox(port: int) -> None:
     missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
     if missing:
         raise ConfigurationError(f"the sandbox needs {' and '.join(missing)}: pip install 'plugmux[sandbox]'")
-    from plugmux.sandbox import Sandbox
+    from plugmux.sandbox import Sandbox, SeenRequest
 
     terminal = Terminal.of_process()
-    with Sandbox(port=port, on_request=lambda seen: terminal.note(f"{seen.method} {seen.path}")) as box:
+
+    def say(seen: SeenRequest) -> None:
+        terminal.note(f"{seen.method} {seen.path}")
+
+    with redirect_stdout(sys.stderr), Sandbox(port=port, on_request=say) as box:
         terminal.answer("".join(f"{line}\n" for line in box.exports()))
         terminal.note(f"{box.describe()}\nCtrl-C ends it.")
         box.wait()

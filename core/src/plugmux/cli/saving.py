@@ -9,6 +9,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from plugmux.errors import InvalidInputError
 from plugmux.media import Media
@@ -59,19 +60,28 @@ class MediaFiles:
     """Where results go.
 
     `target` is a file, a folder (made if it ends in `/`), `-` for standard output, or None for the current
-    folder and a name made of `prompt`. `count` results are expected; more than one is numbered. `say` gets a line when
-    a result had to go elsewhere.
+    folder and a name made of `prompt`. `count` results are expected; more than one is numbered. `say` gets
+    a line when a result had to go elsewhere. `out` is standard output, as it is now if not given.
     """
 
-    def __init__(self, target: str | None, *, prompt: str, count: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        target: str | None,
+        *,
+        prompt: str,
+        count: int,
+        say: Callable[[str], None],
+        out: TextIO | None = None,
+    ) -> None:
         self._target = target
+        self._out = out or sys.stdout
         self._prompt = prompt
         self._count = count
         self._say = say
         self.saved: list[Path] = []
 
     def check(self) -> None:
-        """Make the folder that is asked for, and refuse what could not be written, before anything is paid for.
+        """Before anything is paid for, make the folder asked for and refuse what could not be written.
 
         Raises InvalidInputError.
         """
@@ -91,14 +101,14 @@ class MediaFiles:
     def _check_output(self) -> None:
         if self._count > 1:
             raise InvalidInputError("only one result can go to standard output", field="-o")
-        if sys.stdout.isatty():
+        if self._out.isatty():
             raise InvalidInputError("a terminal cannot show the bytes; redirect them", field="-o")
 
     def save(self, media: Media) -> Path | None:
         """Write one result, and return where; None for standard output."""
         if self._target == STANDARD_OUTPUT:
-            sys.stdout.buffer.write(media.data)
-            sys.stdout.buffer.flush()
+            self._out.buffer.write(media.data)
+            self._out.buffer.flush()
             return None
         ending = file_ending(media.mime_type)
         try:
