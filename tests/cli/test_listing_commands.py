@@ -120,6 +120,26 @@ def test_providers_are_listed_without_loading_any(install, run) -> None:
     assert "not loaded yet" in done.stdout
 
 
+def test_settings_that_nobody_reads_are_named(acme, run, home: Path) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text('[providers.team]\nbase_url = "http://127.0.0.1/"\n')
+    for words in (("providers",), ("status",), ("providers", "--json")):
+        done = run(*words, PLUGMUX_DISABLE="acne", PLUGMUX_ACM_BASE_URL="x")
+        assert done.returncode == 0
+        said = set(done.stderr.splitlines())
+        assert said >= {
+            "PLUGMUX_DISABLE: there is no provider 'acne'; did you mean acme?",
+            '[providers.team]: there is no such provider; a new one needs plugin = "…"',
+            "PLUGMUX_ACM_BASE_URL: no provider that is installed has this name",
+        }
+
+
+def test_a_check_knows_the_settings_of_each_provider(acme, run) -> None:
+    assert "ACME" not in run("providers", "--check").stderr
+    said = run("providers", "--check", PLUGMUX_ACME_BASE_ULR="x").stderr.splitlines()
+    assert "PLUGMUX_ACME_BASE_ULR: acme has no setting base_ulr; did you mean base_url?" in said
+
+
 @pytest.mark.parametrize("name", MISBEHAVIOUR)
 def test_a_broken_plugin_is_named_by_a_check_and_harms_no_other(acme, install, run, name) -> None:
     install(name, MISBEHAVIOUR[name], f"[plugmux]\n{name} = {name}\n")

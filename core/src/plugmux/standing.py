@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
 from attrs import frozen
 
 from plugmux.errors import PlugmuxError
+from plugmux.unread import unread_settings
 from plugmux.value import Value
 
 if TYPE_CHECKING:
+    from plugmux.plugins import Plugin
     from plugmux.runtime import Runtime
 
-__all__ = ["ProviderStatus", "statuses"]
+__all__ = ["ProviderStatus", "load_sound", "statuses", "unread"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -37,6 +41,27 @@ async def statuses(runtime: Runtime, *, check: bool) -> list[ProviderStatus]:
         await _load_all(runtime)
     runtime.catalog.peek()
     return [_status(runtime, name) for name in sorted(runtime.registry.instances())]
+
+
+async def load_sound(runtime: Runtime, statuses: Iterable[ProviderStatus]) -> None:
+    """Load the plugins whose verdict is "ok", so that more is known of them."""
+    for status in statuses:
+        if status.verdict == "ok":
+            with suppress(PlugmuxError):  # the verdict has it now
+                await runtime.registry.load(status.name)
+
+
+def unread(runtime: Runtime) -> list[str]:
+    """What is set and has no effect. A plugin's own settings are looked at if it is loaded."""
+    registry = runtime.registry
+    names = {*registry.found, *registry.settings.instances}
+    declared = {name: _declared(registry.loaded(name)) for name in names}
+    return unread_settings(registry.settings, declared, registry.extensions)
+
+
+def _declared(plugin: Plugin | None) -> tuple[str, ...] | None:
+    names = getattr(plugin.target, "settings", None) if plugin else None
+    return tuple(names) if isinstance(names, list | tuple | set | frozenset) else None
 
 
 async def _load_all(runtime: Runtime) -> None:

@@ -12,6 +12,8 @@ import json
 from plugmux import Credential, Finish, Media, MediaKind, Model, Progress, Reasoning, Reset, Text, hookimpl
 from plugmux.events import FinishReason, Source, Sources, ToolCall, Usage
 
+settings = ("base_url",)
+
 
 @hookimpl
 async def get_models(session, wanted):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +12,7 @@ import click
 from plugmux.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from plugmux.runtime import Runtime
     from plugmux.standing import ProviderStatus
 
 __all__ = ["providers"]
@@ -24,17 +25,20 @@ CHECK_SECONDS = 30.0
 @click.option("--check", is_flag=True, help="Load each plugin, in a process of its own.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def providers(check: bool, as_json: bool) -> None:
-    """List the providers. STATE is what came of a plugin when it was last loaded."""
+    """List the providers. STATE is what came of a plugin when it was last loaded.
+
+    Settings that nobody reads are named; those of a provider with --check, which asks it for their names.
+    """
     from plugmux.cli.jsonlines import as_plain, line
-    from plugmux.cli.running import with_client
+    from plugmux.cli.running import with_runtime
     from plugmux.cli.tables import show_table
 
     terminal = Terminal.of_process()
-    found = with_client(terminal, lambda client: client.providers())
+    found, unread = with_runtime(terminal, _standing)
     crashed: dict[str, str] = {}
     if check:
         crashed = checked(sorted({status.plugin for status in found}))
-        found = with_client(terminal, lambda client: client.providers())
+        found, unread = with_runtime(terminal, lambda runtime: _standing(runtime, without=crashed))
     if as_json:
         objects = [as_plain(one) | {"verdict": _state(one, crashed)} for one in found]
         terminal.answer("".join(map(line, objects)))
@@ -43,6 +47,20 @@ def providers(check: bool, as_json: bool) -> None:
         _say_problems(terminal, found, crashed)
     else:
         terminal.note("no provider plugin is installed; `plugmux install hf-inference` adds one", "yellow")
+    for words in unread:
+        terminal.note(words, "yellow")
+
+
+async def _standing(
+    runtime: Runtime, *, without: Container[str] | None = None
+) -> tuple[list[ProviderStatus], list[str]]:
+    """How the providers are and which settings nobody reads; `without`: load the others if they are sound."""
+    from plugmux.standing import load_sound, statuses, unread
+
+    found = await statuses(runtime, check=False)
+    if without is not None:
+        await load_sound(runtime, [one for one in found if one.plugin not in without])
+    return found, unread(runtime)
 
 
 def checked(plugins: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,7 @@ from plugmux.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from plugmux.health import CandidateHealth
+    from plugmux.runtime import Runtime
 
 __all__ = ["status"]
 
@@ -19,24 +20,27 @@ HEADER = ("PROVIDER", "UPSTREAM", "MODEL", "STATE", "FIRST TOKEN", "SERVED", "FA
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def status(as_json: bool) -> None:
-    """Show who served, who failed, how fast, and who is given a rest."""
+    """Show who served, who failed, how fast, who is given a rest, and which settings nobody reads."""
     from plugmux.cli.jsonlines import as_plain, line
-    from plugmux.cli.running import with_client
+    from plugmux.cli.running import with_runtime
     from plugmux.cli.tables import show_table
 
     terminal = Terminal.of_process()
-    found = with_client(terminal, _health)
+    found, unread = with_runtime(terminal, _health)
     if as_json:
         terminal.answer("".join(line(as_plain(one)) for one in found))
     elif found:
         show_table(terminal, HEADER, [_row(one) for one in found])
     else:
         terminal.note("nothing was tried yet")
+    for words in unread:
+        terminal.note(words, "yellow")
 
 
-async def _health(client: Any) -> list[CandidateHealth]:
-    found: list[CandidateHealth] = client.health()
-    return found
+async def _health(runtime: Runtime) -> tuple[list[CandidateHealth], list[str]]:
+    from plugmux.standing import unread
+
+    return runtime.health.report(), unread(runtime)
 
 
 def _row(one: CandidateHealth) -> tuple[str, ...]:
