@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 
+import anyio
 import pytest
 
 import plugmux
@@ -66,6 +67,93 @@ def test_leaving_a_stream_closes_it(blocking, scripted):
         for _ in stream:
             break
     assert a.closed == 1
+
+
+@pytest.fixture
+def endless(scripted):
+    """A provider that says one word and then nothing, until its stream is closed."""
+
+    class Endless(scripted):
+        def __init__(self):
+            super().__init__()
+            self.left = threading.Event()
+
+        @hookimpl
+        async def create_stream(self, request, session):
+            self.requests.append(request)
+            try:
+                yield Text(text="x")
+                await anyio.sleep_forever()
+            finally:
+                self.left.set()
+
+    return Endless()
+
+
+def first_text(stream):
+    return next(event for event in stream if isinstance(event, Text))
+
+
+def test_a_stream_that_is_dropped_without_a_word_is_closed(blocking, endless):
+    first_text(blocking(a=endless).stream("org/model", "hi"))
+    assert endless.left.wait(5)
+
+
+def test_an_interrupt_in_the_body_of_a_loop_closes_the_stream(blocking, endless):
+    def cell():
+        for event in one.stream("org/model", "hi"):
+            if isinstance(event, Text):
+                raise KeyboardInterrupt
+
+    one = blocking(a=endless)
+    with pytest.raises(KeyboardInterrupt):
+        cell()
+    assert endless.left.wait(5)
+
+
+def test_a_stream_may_be_dropped_on_the_loops_own_thread(blocking, endless):
+    one = blocking(a=endless)
+    held = [iter(one.stream("org/model", "hi"))]
+    first_text(held[0])
+    one._loop.soon(held.clear)
+    assert endless.left.wait(5)
+
+
+def test_closing_from_another_thread_ends_the_reading(blocking, endless):
+    stream = blocking(a=endless).stream("org/model", "hi")
+    begun, read = threading.Event(), []
+
+    def reader():
+        for event in stream:
+            read.append(type(event).__name__)
+            if isinstance(event, Text):
+                begun.set()
+        read.append("the end")
+
+    thread = threading.Thread(target=reader)
+    thread.start()
+    assert begun.wait(5)
+    stream.close()
+    assert endless.left.is_set()
+    thread.join(5)
+    assert read == ["Attempt", "Text", "the end"]
+
+
+def test_a_stream_closed_before_it_began_asks_nobody(blocking, scripted):
+    a = scripted()
+    stream = blocking(a=a).stream("org/model", "hi")
+    stream.close()
+    assert list(stream) == []
+    assert a.requests == []
+
+
+def test_a_loop_that_ends_under_a_reader_is_a_typed_error(blocking, endless):
+    one = blocking(a=endless)
+    reading = iter(one.stream("org/model", "hi"))
+    first_text(reading)
+    one._loop.stop()
+    with pytest.raises(PlugmuxError, match="closed before the answer had ended"):
+        list(reading)
 
 
 def test_errors_come_as_they_are(blocking, scripted):
@@ -131,29 +219,33 @@ def test_the_module_functions_end_with_the_program(tmp_path):
         "try: plugmux.complete('org/nobody', 'hi')\n"
         "except plugmux.NoRouteError as error: print('no route')\n"
     )
-    environ = {**os.environ, "PLUGMUX_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, env=environ, timeout=60
-    )
+    done = _program(code, tmp_path, "-W", "error")
     assert done.stdout == "no route\n"
     assert done.stderr == ""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_makes_a_client_of_its_own(tmp_path):
+@pytest.mark.parametrize("asked", ["plugmux", "client"])
+def test_a_forked_child_has_connections_of_its_own(tmp_path, asked):
     code = (
         "import os, plugmux\n"
+        "client = plugmux.Client()\n"
         "def ask():\n"
-        "    try: plugmux.complete('org/nobody', 'hi')\n"
+        f"    try: {asked}.complete('org/nobody', 'hi')\n"
         "    except plugmux.NoRouteError: return 0\n"
         "    return 1\n"
         "ask()\n"
         "child = os.fork()\n"
-        "if child == 0: os._exit(ask())\n"
-        "print(os.waitpid(child, 0)[1])\n"
+        "if child == 0:\n"
+        "    status = ask()\n"
+        "    client.close()\n"
+        "    os._exit(status)\n"
+        "print(os.waitpid(child, 0)[1], ask())\n"
     )
-    environ = {**os.environ, "PLUGMUX_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environ, timeout=60
-    )
-    assert done.stdout == "0\n"
+    assert _program(code, tmp_path).stdout == "0 0\n"
+
+
+def _program(code, home, *flags):
+    environ = {**os.environ, "PLUGMUX_HOME": str(home), "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, *flags, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60)

@@ -463,3 +463,12 @@ async def test_a_wish_that_nobody_knows_is_named_beside_one_that_is_served(clien
     assert notice.code == "unknown-model"
     assert "'org/modle'" in notice.message
     assert "org/model?" in notice.message
+
+
+async def test_a_stream_closed_before_it_began_asks_nobody(client, scripted):
+    a = scripted()
+    async with client(a=a) as one:
+        stream = one.stream("org/model", "hi")
+        await stream.aclose()
+        assert [event async for event in stream] == []
+    assert a.requests == []

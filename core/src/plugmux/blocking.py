@@ -9,16 +9,16 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 from plugmux.background import BackgroundLoop, BackgroundTask
 from plugmux.client import AsyncClient, AsyncStream
+from plugmux.errors import PlugmuxError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from plugmux.completion import Completion
     from plugmux.events import Event
     from plugmux.health import CandidateHealth
@@ -34,26 +34,56 @@ BATCH = 256
 
 
 class _Channel:
-    """Events on their way from the loop's thread to the reader's."""
+    """Events on their way from the loop's thread to the reader's.
 
-    def __init__(self, loop: BackgroundLoop) -> None:
+    What runs on the loop holds the channel, and the channel holds neither the reader nor his iterator: when
+    he drops them, the iterator is finalised and the stream stops.
+    """
+
+    def __init__(self, stream: AsyncStream, loop: BackgroundLoop) -> None:
+        self._stream = stream
         self._loop = loop
         self._changed = threading.Condition()
         self._events: list[Event] = []
         self._room: Any = None
         self._ended = False
+        self._closed = False
         self._error: BaseException | None = None
+        self._task: BackgroundTask[None] | None = None
 
-    async def pump(self, stream: AsyncStream) -> None:
+    def read(self) -> Iterator[Event]:
+        """The events, from a task that begins with the first and stops when this iterator goes."""
+        with self._changed:
+            if self._closed:
+                return
+            self._task = self._loop.start(self._pump)
+        try:
+            while events := self._take():
+                yield from events
+        finally:
+            self._task.cancel()
+
+    def close(self) -> None:
+        """End the reading, on whichever thread that is, and return when the connection is closed."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._task is not None:
+            self._task.close()
+
+    async def _pump(self) -> None:
         """Drive the whole stream, in one task of the loop's thread."""
         import anyio
 
         error: BaseException | None = None
         try:
-            async with stream:
+            async with self._stream as stream:
                 async for event in stream:
                     if self._put(event) >= BATCH:
                         await self._wait_for_room(anyio.Event())
+        except anyio.get_cancelled_exc_class():
+            error = PlugmuxError("the client was closed before the answer had ended")
+            raise
         except BaseException as caught:
             error = caught
             if not isinstance(caught, Exception):
@@ -82,36 +112,35 @@ class _Channel:
             self._ended = True
             self._changed.notify()
 
-    def take(self) -> list[Event]:
-        """All events that are there, waiting for the first; none at the end. Raises the stream's error."""
+    def _take(self) -> list[Event]:
+        """All events that are there, waiting for the first; none at the end, which closing is too.
+
+        Raises the stream's error.
+        """
         with self._changed:
-            while not self._events and not self._ended:
+            while not (self._events or self._ended or self._closed):
                 self._changed.wait()
+            if self._closed:
+                return []
             events, self._events = self._events, []
             room, self._room = self._room, None
             error = None if events else self._error
         if room is not None:
-            self._loop.start(_setter(room))
+            self._loop.soon(room.set)
         if error is not None:
             raise error
         return events
 
 
-def _setter(room: Any) -> Callable[[], Awaitable[None]]:
-    async def set_it() -> None:
-        room.set()
-
-    return set_it
-
-
 class Stream:
-    """One answer as it comes: a context manager and an iterator of events. See `AsyncStream`."""
+    """One answer as it comes: a context manager and an iterator of events. See `AsyncStream`.
+
+    One that is dropped half-read is closed soon after; leaving the context or `close` waits until it is.
+    """
 
     def __init__(self, stream: AsyncStream, loop: BackgroundLoop) -> None:
         self._stream = stream
-        self._loop = loop
-        self._channel = _Channel(loop)
-        self._task: BackgroundTask[None] | None = None
+        self._channel = _Channel(stream, loop)
         self._iterator: Iterator[Event] | None = None
 
     def __enter__(self) -> Self:
@@ -122,16 +151,8 @@ class Stream:
 
     def __iter__(self) -> Iterator[Event]:
         if self._iterator is None:
-            self._iterator = self._events()
+            self._iterator = self._channel.read()
         return self._iterator
-
-    def _events(self) -> Iterator[Event]:
-        self._task = self._loop.start(lambda: self._channel.pump(self._stream))
-        try:
-            while events := self._channel.take():
-                yield from events
-        finally:
-            self._task.cancel()
 
     def text(self) -> Iterator[str]:
         """The text alone; see `AsyncStream.text` for what happens when an answer breaks off."""
@@ -149,16 +170,23 @@ class Stream:
         return self._stream.completion
 
     def close(self) -> None:
-        """Close the connection."""
-        if self._task is not None:
-            self._task.cancel()
+        """Close the connection, from any thread: who reads comes to the end. A stream that was not begun
+        is closed too."""
+        self._channel.close()
 
 
 class Client:
-    """The synchronous twin of `plugmux.AsyncClient`; takes the same arguments. Thread-safe."""
+    """The synchronous twin of `plugmux.AsyncClient`; takes the same arguments. Thread-safe.
+
+    After `os.fork` the child may use it too, over connections of its own; streams stay with the parent.
+    """
 
     def __init__(self, **arguments: Any) -> None:
         self._client = AsyncClient(**arguments)
+        self._start_anew()
+        _clients.add(self)
+
+    def _start_anew(self) -> None:
         self._loop = BackgroundLoop()
         self._entered = False
 
@@ -214,6 +242,7 @@ class Client:
         self._loop.stop()
 
 
+_clients: WeakSet[Client] = WeakSet()
 _shared: Client | None = None
 _shared_gate = threading.Lock()
 
@@ -228,16 +257,16 @@ def _client() -> Client:
         return _shared
 
 
-def _forget_after_fork() -> None:
-    """A forked child has no thread to talk to: it makes a client of its own."""
-    global _shared, _shared_gate
-    if _shared is not None:
-        atexit.unregister(_shared.close)
-    _shared, _shared_gate = None, threading.Lock()
+def _start_anew_after_fork() -> None:
+    """A forked child has no thread to talk to, and its parent's sockets are not its own."""
+    global _shared_gate  # noqa: PLW0603  another thread may have held it
+    _shared_gate = threading.Lock()
+    for client in _clients:
+        client._start_anew()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_after_fork)
+    os.register_at_fork(after_in_child=_start_anew_after_fork)
 
 
 def complete(model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any) -> Completion:

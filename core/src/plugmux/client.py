@@ -46,6 +46,9 @@ class AsyncStream:
         await self.aclose()
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        return self._iterator()
+
+    def _iterator(self) -> AsyncGenerator[Event, None]:
         if self._events is None:
             from plugmux.attempts import events_of
 
@@ -118,8 +121,7 @@ class AsyncStream:
 
     async def aclose(self) -> None:
         """Close the connection; a stream that was not begun is closed too."""
-        if self._events is not None:
-            await self._events.aclose()
+        await self._iterator().aclose()
 
 
 class AsyncClient:
