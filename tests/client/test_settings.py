@@ -40,6 +40,41 @@ def test_a_table_that_is_none_is_said_and_left_out(tmp_path):
     assert settings.instances == {}
 
 
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        ("default_model = 5", "default_model = 5 is not a name"),
+        ("[aliases]\nfast = 5", "fast = 5 in [aliases] is not a name"),
+        ('[aliases]\nfast = ["m"]', "fast = ['m'] in [aliases] is not a name"),
+        ("[policy]\norder = 5", "order = 5 in [policy] is wrong"),
+        ("[policy]\nbogus = 1", "unknown key; known: allow_fallbacks"),
+    ],
+)
+def test_a_wrong_value_is_said_with_its_file_and_left_out(tmp_path, toml, said):
+    settings = load(tmp_path, toml)
+    assert said in settings.problems[0]
+    assert str(tmp_path / "config.toml") in settings.problems[0]
+    assert (settings.default_model, settings.aliases, settings.policy) == (None, {}, {})
+
+
+def test_what_is_right_beside_a_wrong_value_counts(tmp_path):
+    settings = load(tmp_path, '[aliases]\na = 5\nb = "org/b"\n[policy]\nignore = ["local"]\nmax_tries = 0\n')
+    assert settings.aliases == {"b": "org/b"}
+    assert settings.policy == {"ignore": ["local"]}
+
+
+def test_a_file_that_is_named_has_to_be_there(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"PLUGMUX_CONFIG: there is no file .*typo\.toml"):
+        load(tmp_path, PLUGMUX_CONFIG=str(tmp_path / "typo.toml"))
+
+
+def test_a_named_file_may_lie_in_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (tmp_path / "mine.toml").write_text('default_model = "org/mine"')
+    assert load(tmp_path, PLUGMUX_CONFIG="~/mine.toml").default_model == "org/mine"
+
+
 def test_the_environment_wins_over_the_file(tmp_path):
     toml = '[providers.hf-inference]\nrouter_url = "http://file"\nbill_to = "org"\n'
     settings = load(tmp_path, toml, PLUGMUX_HF_INFERENCE_ROUTER_URL="http://environ")

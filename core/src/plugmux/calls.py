@@ -50,7 +50,7 @@ class Call:
         if conversation is not None:
             self.messages = (*conversation.messages, *self.messages)
         self.task = task_from(task)
-        self.policy = policy_from(policy if policy is not None else dict(defaults))
+        self.policy = policy_from(_policy_over(defaults, policy))
         self.timeout = _seconds(timeout)
         self.token = token
         self.limits = limits
@@ -82,6 +82,15 @@ class Call:
             for name, given in self._attached.items()
         }
         return evolve(self.options, **read)
+
+
+def _policy_over(
+    configured: Mapping[str, Any], given: Policy | Mapping[str, Any] | None
+) -> Policy | Mapping[str, Any]:
+    """A call's policy: what a mapping does not say stays as it is configured; a Policy says all."""
+    if given is None or isinstance(given, Mapping):
+        return {**configured, **(given or {})}
+    return given
 
 
 def task_from(given: Task | str | None) -> Task | None:

@@ -167,7 +167,8 @@ class AsyncClient:
 
         `model` is a name, several in order of wish, or None for the default; `messages` text, a message
         or a list of them. Further: `task`, `policy`, `conversation`, `timeout` (seconds for the whole
-        request), `token`, `system`, `limits`, and the options of `plugmux.Options`.
+        request), `token`, `system`, `limits`, and the options of `plugmux.Options`. A mapping as `policy`
+        goes over the configured one, key by key; a `Policy` replaces it.
 
         Raises InvalidInputError at once; while iterating NoRouteError, AllProvidersFailedError, or the
         ProviderError that ends routing.

@@ -235,7 +235,8 @@ class Runtime:
         environ = self.settings.environ
         facts += [f"{k}={v}" for k, v in sorted(environ.items()) if k.startswith(("HF_", "HUGGING"))]
         facts += [_age(path) for path in _credential_files(environ, self.settings.home)]
-        return f"{provider} {hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:24]}"
+        known = chr(0).join(facts).encode("utf-8", "surrogateescape")  # as the system gives a path's bytes
+        return f"{provider} {hashlib.sha256(known).hexdigest()[:24]}"
 
     def _demote(self, blocking: Blocking) -> None:
         """A plugin blocked the loop: say so, and let everybody else come before it for a while."""

@@ -13,8 +13,8 @@
     plugin = "hf-inference"
     base_url = "http://127.0.0.1:8000/v1"
 
-A damaged file is set aside with a word (`problems`) and never fatal. A wrong environment variable raises
-ConfigurationError, because somebody just set it.
+A damaged file, or what is wrong in it, is set aside with a word (`problems`) and never fatal. A wrong
+environment variable raises ConfigurationError, because somebody just set it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from plugmux.errors import ConfigurationError
+from plugmux.errors import ConfigurationError, InvalidInputError
 from plugmux.value import Value
 
 __all__ = ["Instance", "Settings"]
@@ -76,25 +76,26 @@ class Settings(Value):
         """Read the environment, the configuration file, and the tokens that `plugmux auth login` keeps."""
         environ = dict(os.environ if environ is None else environ)
         home = _home(environ)
-        config_path = Path(environ.get("PLUGMUX_CONFIG") or home / "config.toml")
+        config_path = _config_path(environ, home)
         file, problems = _read(config_path)
-        providers = dict(_table(file, "providers", problems))
-        instances = _file_instances(providers, problems) | _environ_instances(environ)
+        faults: list[str] = []
+        providers = dict(_table(file, "providers", faults))
+        instances = _file_instances(providers, faults) | _environ_instances(environ)
         settings = cls(
             home=home,
             cache_folder=_cache_folder(environ, home),
             config_path=config_path,
             environ=environ,
-            default_model=environ.get("PLUGMUX_MODEL") or file.get("default_model"),
-            transport=_transport(environ, file, problems),
+            default_model=environ.get("PLUGMUX_MODEL") or _default_model(file, faults),
+            transport=_transport(environ, file, faults),
             disabled=frozenset(_split(environ.get("PLUGMUX_DISABLE", ""))),
             instances=instances,
-            aliases=_table(file, "aliases", problems),
-            policy=_table(file, "policy", problems),
+            aliases=_aliases(file, faults),
+            policy=_policy(file, faults),
             providers=providers,
-            problems=tuple(problems),
         )
-        return _with_logins(settings)
+        problems += [f"{config_path}: {fault}; it is left out" for fault in faults]
+        return _with_logins(evolve(settings, problems=tuple(problems)))
 
     def for_provider(self, name: str) -> dict[str, Any]:
         """A provider's settings by lower-case name: the environment over the configuration file."""
@@ -127,6 +128,16 @@ def _home(environ: Mapping[str, str]) -> Path:
     return (Path(base) if base else _user_home() / ".config") / "plugmux"
 
 
+def _config_path(environ: Mapping[str, str], home: Path) -> Path:
+    named = environ.get("PLUGMUX_CONFIG")
+    if not named:
+        return home / "config.toml"
+    path = Path(named).expanduser()
+    if not path.exists():
+        raise ConfigurationError(f"PLUGMUX_CONFIG: there is no file {path}")
+    return path
+
+
 def _cache_folder(environ: Mapping[str, str], home: Path) -> Path:
     if environ.get("PLUGMUX_HOME"):
         return home / "cache"
@@ -156,7 +167,36 @@ def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"{path} is not valid TOML ({error}); it is left out"]
 
 
-def _transport(environ: Mapping[str, str], file: Mapping[str, Any], problems: list[str]) -> str | None:
+def _default_model(file: Mapping[str, Any], faults: list[str]) -> str | None:
+    value = file.get("default_model")
+    if value is None or isinstance(value, str):
+        return value
+    faults.append(f"default_model = {value!r} is not a name")
+    return None
+
+
+def _aliases(file: Mapping[str, Any], faults: list[str]) -> dict[str, str]:
+    table = _table(file, "aliases", faults)
+    wrong = {name: value for name, value in table.items() if not isinstance(value, str)}
+    faults += [f"{name} = {value!r} in [aliases] is not a name" for name, value in wrong.items()]
+    return {name: value for name, value in table.items() if name not in wrong}
+
+
+def _policy(file: Mapping[str, Any], faults: list[str]) -> dict[str, Any]:
+    kept = {}
+    for name, value in _table(file, "policy", faults).items():
+        from plugmux.requests import policy_from
+
+        try:
+            policy_from({name: value})
+        except InvalidInputError as error:
+            faults.append(f"{name} = {value!r} in [policy] is wrong ({error})")
+        else:
+            kept[name] = value
+    return kept
+
+
+def _transport(environ: Mapping[str, str], file: Mapping[str, Any], faults: list[str]) -> str | None:
     if wanted := environ.get("PLUGMUX_TRANSPORT"):
         if fault := _transport_fault(wanted):
             raise ConfigurationError(f"PLUGMUX_TRANSPORT: {fault}")
@@ -164,7 +204,7 @@ def _transport(environ: Mapping[str, str], file: Mapping[str, Any], problems: li
     kept = file.get("transport")
     fault = None if kept is None else _transport_fault(kept)
     if fault:
-        problems.append(f"transport in the configuration file: {fault}; it is left out")
+        faults.append(f"transport: {fault}")
     return None if fault else kept
 
 
@@ -179,19 +219,19 @@ def _transport_fault(name: object) -> str | None:
     return None
 
 
-def _table(file: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+def _table(file: Mapping[str, Any], name: str, faults: list[str]) -> dict[str, Any]:
     value = file.get(name, {})
     if not isinstance(value, dict):
-        problems.append(f"[{name}] in the configuration file is not a table; it is left out")
+        faults.append(f"[{name}] is not a table")
         return {}
     return value
 
 
-def _file_instances(providers: dict[str, Any], problems: list[str]) -> dict[str, Instance]:
+def _file_instances(providers: dict[str, Any], faults: list[str]) -> dict[str, Instance]:
     found = {}
     for name, value in list(providers.items()):
         if not isinstance(value, dict):
-            problems.append(f"[providers.{name}] in the configuration file is not a table; it is left out")
+            faults.append(f"[providers.{name}] is not a table")
             del providers[name]
         elif isinstance(value.get("plugin"), str):
             found[name] = Instance(name=name, plugin=value["plugin"])
