@@ -1,7 +1,6 @@
 """What a caller of the client sees, with providers that play a script."""
 
 import gc
-import os
 import pickle
 from contextlib import aclosing
 
@@ -24,7 +23,6 @@ from plugmux import (
     ModelNotFoundError,
     NoRouteError,
     Notice,
-    Policy,
     RateLimitError,
     Reset,
     ServedBy,
@@ -474,17 +472,3 @@ async def test_a_stream_closed_before_it_began_asks_nobody(client, scripted):
         await stream.aclose()
         assert [event async for event in stream] == []
     assert a.requests == []
-
-
-async def test_a_calls_policy_goes_over_the_configured_one_key_by_key(client, scripted, tmp_path):
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "config.toml").write_text('[policy]\nignore = ["a"]\nsort = "price"\n')
-    one = client(a=scripted(), b=scripted())
-    assert (await one.complete("org/model", "hi", policy={"order": ["a"]})).provider == "b"
-    assert (await one.complete("org/model", "hi", policy={"ignore": ["b"]})).provider == "a"
-    assert (await one.complete("org/model", "hi", policy=Policy(ignore=("b",)))).provider == "a"
-
-
-async def test_a_path_in_the_environment_need_not_be_unicode(client, scripted):
-    environ = {"HF_HOME": os.fsdecode(b"/nowhere/caf\xe9")}
-    assert (await client(a=scripted(), environ=environ).complete("org/model", "hi")).text == "hello"

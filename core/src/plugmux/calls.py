@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from plugmux.messages import Conversation, MessagesInput
     from plugmux.model import Task
     from plugmux.planning import Asked
-    from plugmux.requests import Limits, Options, Policy
+    from plugmux.requests import Limits, Policy
 
 __all__ = ["Call", "task_from"]
 
@@ -45,6 +45,8 @@ class Call:
         if isinstance(conversation, Mapping):
             conversation = Conversation.from_dict(conversation)
         self.models = model_names(model)
+        if conversation is not None and system is not None:
+            conversation, system = _instructed(conversation, system), None
         self.conversation = conversation
         self.messages = messages_from(messages, system=system, may_be_empty=options.get("audio") is not None)
         if conversation is not None:
@@ -62,16 +64,20 @@ class Call:
         """The request with its attachments read. Raises InvalidInputError."""
         from plugmux.planning import Asked
 
+        await self.read_attachments()
         return Asked(
             models=self.models,
             messages=self.messages,
-            options=await self._options() if self._attached else self.options,
+            options=self.options,
             policy=self.policy,
             task=self.task,
             token=self.token,
         )
 
-    async def _options(self) -> Options:
+    async def read_attachments(self) -> None:
+        """Read them into `options`; an open file can be read only once. Raises InvalidInputError."""
+        if not self._attached:
+            return
         from anyio.to_thread import run_sync
         from attrs import evolve
 
@@ -81,7 +87,21 @@ class Call:
             name: await run_sync(partial(attachment_from, given, field=name))
             for name, given in self._attached.items()
         }
-        return evolve(self.options, **read)
+        self.options = evolve(self.options, **read)
+        self._attached = {}
+
+
+def _instructed(conversation: Conversation, system: str) -> Conversation:
+    """The conversation under this system message, which replaces one at its beginning.
+
+    What providers keep of it does not know a changed beginning, so it is forgotten then.
+    """
+    from plugmux.messages import Conversation, Message
+
+    said = conversation.messages
+    rest = said[1:] if said and said[0].role == "system" else said
+    messages = (Message(role="system", content=system), *rest)
+    return conversation if messages == said else Conversation(messages=messages)
 
 
 def _policy_over(

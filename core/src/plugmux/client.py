@@ -168,7 +168,8 @@ class AsyncClient:
         `model` is a name, several in order of wish, or None for the default; `messages` text, a message
         or a list of them. Further: `task`, `policy`, `conversation`, `timeout` (seconds for the whole
         request), `token`, `system`, `limits`, and the options of `plugmux.Options`. A mapping as `policy`
-        goes over the configured one, key by key; a `Policy` replaces it.
+        goes over the configured one, key by key; a `Policy` replaces it. `system` replaces the system
+        message that a `conversation` begins with.
 
         Raises InvalidInputError at once; while iterating NoRouteError, AllProvidersFailedError, or the
         ProviderError that ends routing.
@@ -187,6 +188,7 @@ class AsyncClient:
             return await AsyncStream(self, call).until_done()
         from plugmux.fanout import several
 
+        await call.read_attachments()
         return await several(lambda: AsyncStream(self, call), call.n)
 
     async def models(

@@ -1,0 +1,62 @@
+"""What one call says: its policy, its attachments, and the conversation that it goes on with."""
+
+import io
+import os
+
+import pytest
+
+from plugmux import Conversation, Finish, InvalidInputError, Media, Message, Policy
+from plugmux.messages import ProviderState
+
+
+async def test_a_calls_policy_goes_over_the_configured_one_key_by_key(client, scripted, tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text('[policy]\nignore = ["a"]\nsort = "price"\n')
+    one = client(a=scripted(), b=scripted())
+    assert (await one.complete("org/model", "hi", policy={"order": ["a"]})).provider == "b"
+    assert (await one.complete("org/model", "hi", policy={"ignore": ["b"]})).provider == "a"
+    assert (await one.complete("org/model", "hi", policy=Policy(ignore=("b",)))).provider == "a"
+
+
+async def test_a_path_in_the_environment_need_not_be_unicode(client, scripted):
+    environ = {"HF_HOME": os.fsdecode(b"/nowhere/caf\xe9")}
+    assert (await client(a=scripted(), environ=environ).complete("org/model", "hi")).text == "hello"
+
+
+@pytest.mark.parametrize("n", [None, 1, 4])
+async def test_an_open_file_is_read_once_for_all_answers(client, scripted, n):
+    picture = Media.from_bytes(b"\x89PNG\r\n\x1a\n", kind="image")
+    a = scripted(*[[picture, Finish()] for _ in range(4)], tasks=("image-to-image",))
+    done = await client(a=a).complete("org/model", "x", image=io.BytesIO(b"a picture"), n=n)
+    assert done.notices == ()
+    assert len(done.media) == (n or 1)
+    assert {request.options.image.data for request in a.requests} == {b"a picture"}
+
+
+async def test_a_file_that_cannot_be_read_is_one_error_for_all_answers(client, scripted):
+    one = client(a=scripted(tasks=("image-to-image",)))
+    with pytest.raises(InvalidInputError, match="image: cannot read"):
+        await one.complete("org/model", "x", image="/nowhere/a.png", n=4)
+
+
+@pytest.mark.parametrize(
+    ("before", "roles", "covered"),
+    [
+        (["system:S", "user:one"], ["system:S", "user:one", "user:two"], 2),
+        (["system:other", "user:one"], ["system:S", "user:one", "user:two"], None),
+        (["user:one"], ["system:S", "user:one", "user:two"], None),
+        ([], ["system:S", "user:two"], None),
+    ],
+    ids=["the same", "another", "a new one", "the first"],
+)
+async def test_a_conversation_has_one_system_message(client, scripted, before, roles, covered):
+    said = [Message(role=role, content=text) for role, _, text in (one.partition(":") for one in before)]
+    state = ProviderState(provider="a", model="org/model", covers=len(said), state={"id": 1})
+    talk = Conversation(messages=tuple(said), states=(state,) if said else ())
+    a = scripted()
+    done = await client(a=a).complete("org/model", "two", system="S", conversation=talk)
+    (request,) = a.requests
+    assert [f"{message.role}:{message.text}" for message in request.messages] == roles
+    assert request.state == ({"id": 1} if covered else None)
+    assert len(request.messages) - len(request.new_messages) == (covered or 0)
+    assert [message.role for message in done.conversation.messages].count("system") == 1
