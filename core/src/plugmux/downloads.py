@@ -2,6 +2,8 @@
 
 A result URL is input from outside: it may point at a private address, at a host that resolves to one, or
 redirect there. Each hop is resolved here, checked, and connected to by the very address that was checked.
+Behind a proxy it is the proxy that resolves names, and its part to keep one from private addresses; here only
+those that are written out can be refused.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class Fetcher:
         return spool, head.content_type, target
 
     async def _safe_address(self, url: str) -> str | None:
-        """The address to connect to; None leaves it to the transport (the service's own origin)."""
+        """The address to connect to; None leaves it to the transport: the service's own origin, or a proxy."""
         try:
             origin = origin_of(url)
         except ValueError as error:
@@ -87,6 +89,8 @@ class Fetcher:
             return None
         parts = urlsplit(url)
         host = parts.hostname or ""
+        if self._http.is_proxied(url) and not _is_address(host):
+            return None
         try:
             found = await anyio.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
         except OSError as error:
@@ -98,6 +102,17 @@ class Fetcher:
                     f"the result's host {host} is a private address; plugmux does not fetch from it"
                 )
         return addresses[0]
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is written out, in whichever notation, or the machine's own name: what needs no DNS."""
+    if f".{host}".rstrip(".").endswith(".localhost"):
+        return True
+    try:
+        socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def _gone(response: Response) -> ProviderError:

@@ -173,6 +173,10 @@ class Http:
         watch = Stopwatch(Limits(first_sign=seconds, idle=seconds, total=seconds), self._watch.clock)
         return Http(self._transport, watch, self._credential)
 
+    def is_proxied(self, url: str) -> bool:
+        """Whether a request to `url` goes through a proxy, which then resolves its host."""
+        return self._transport.is_proxied(url)
+
     async def request(
         self,
         method: str,

@@ -69,6 +69,10 @@ class Transport:
             self._sender = Sender(Pools(self._kind, self._factory), self._user_agent)
         return self._sender
 
+    def is_proxied(self, url: str) -> bool:
+        """Whether a request to `url` goes through a proxy, which then resolves its host."""
+        return self.sender().pools.proxy_for(url) is not None
+
     async def aclose(self) -> None:
         """Close every connection. It may be used again."""
         if self._sender is not None:

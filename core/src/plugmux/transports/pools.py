@@ -57,7 +57,10 @@ class Pools:
         self._pools: dict[tuple[str, str | None], list[Pool]] = {}
         self._verify: dict[str, ssl.SSLContext] = {}
         self._opening = anyio.Lock()
-        self._proxies = urllib.request.getproxies()
+        self._proxies = {
+            scheme: proxy if "://" in proxy else f"http://{proxy}"  # as curl reads it
+            for scheme, proxy in urllib.request.getproxies().items()
+        }
 
     async def take(self, url: str) -> Pool:
         """The first pool with room for a request to `url`; it is the taker's to give it back.
@@ -84,11 +87,15 @@ class Pools:
             origin_of(url)
         except ValueError as error:
             raise ConnectionFailedError(f"bad address: {error}", kind="address") from error
+        return urlsplit(url).scheme, self.proxy_for(url)
+
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy that carries requests to `url`; None is a direct connection."""
         parts = urlsplit(url)
         proxy = self._proxies.get(parts.scheme) or self._proxies.get("all")
         if proxy and urllib.request.proxy_bypass(parts.hostname or ""):  # reads the whole environment
-            proxy = None
-        return parts.scheme, proxy
+            return None
+        return proxy
 
     async def _open(self, scheme: str, proxy: str | None) -> Pool:
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=CROWD)
