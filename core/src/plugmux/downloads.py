@@ -80,7 +80,8 @@ class Fetcher:
         return spool, head.content_type, target
 
     async def _safe_address(self, url: str) -> str | None:
-        """The address to connect to; None leaves it to the transport: the service's own origin, or a proxy."""
+        """The address to connect to; None, of the service's own origin, leaves that to the transport, and
+        of a name behind a proxy to the proxy."""
         try:
             origin = origin_of(url)
         except ValueError as error:
