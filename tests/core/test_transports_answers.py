@@ -29,6 +29,7 @@ from plugmux.transport import Transport
 
 Limited = Callable[..., Http]
 OK = b"HTTP/1.1 200 OK\r\n"
+CHUNK = b"2\r\nhi\r\n0\r\n\r\n"
 
 
 fast_only = pytest.mark.parametrize(
@@ -59,6 +60,8 @@ SOUND = {
     "more than promised": OK + b"Content-Length: 2\r\n\r\nhi there",
     "a second answer": (OK + b"Content-Length: 2\r\n\r\nhi") * 2,
     "more behind the last chunk": OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\ntrash",
+    "an encoding that is none": OK + b"Content-Encoding: Identity\r\nContent-Length: 2\r\n\r\nhi",
+    "an empty encoding": OK + b"Content-Encoding: \r\nContent-Length: 2\r\n\r\nhi",
     "a long header": OK + b"X-Long: " + b"x" * 60_000 + b"\r\nContent-Length: 2\r\n\r\nhi",
 }
 
@@ -101,6 +104,12 @@ UNSOUND: dict[str, tuple[bytes, type[ProviderError]]] = {
     "a cut chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhi", StreamCutError),
     "no last chunk": (OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", StreamCutError),
     "too short": (OK + b"Content-Length: 5\r\n\r\nhi", StreamCutError),
+    "an unknown encoding": (OK + b"Content-Encoding: x\r\n\r\nhi", MalformedResponseError),
+    "a packed transfer": (OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n" + CHUNK, MalformedResponseError),
+    "two codings of a transfer": (
+        OK + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n" + CHUNK,
+        MalformedResponseError,
+    ),
     "a head without end": (OK + b"X-Long: " + b"x" * 2_000_000, MalformedResponseError),
 }
 

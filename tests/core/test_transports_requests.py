@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 import ssl
+import struct
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,6 +88,26 @@ async def test_a_refusal_before_the_body_was_read_is_the_answer(limited: Limited
         with pytest.raises(ProviderError) as caught:
             await limited(first_sign=2).request("POST", url, content=LARGE)
     assert caught.value.status == 413
+
+
+async def test_an_upload_that_is_reset_is_an_error_and_nothing_is_logged(
+    http: Http, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=reset_first, args=[listener])
+        server.start()
+        with pytest.raises(ConnectionFailedError):
+            await http.request("POST", f"http://127.0.0.1:{listener.getsockname()[1]}", content=LARGE * 4)
+        server.join()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []
+
+
+def reset_first(listener: socket.socket) -> None:
+    """Take one connection, read a little and reset it."""
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1000)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 
 from plugmux.errors import MalformedResponseError
 
@@ -16,6 +17,12 @@ __all__ = ["MAX_LINE", "ContentDecoder", "EventStreamDecoder", "LineDecoder", "S
 
 MAX_LINE = 16 * 1024 * 1024
 """Bytes a line, or the data of one event, may have."""
+
+
+CODINGS = ("gzip", "x-gzip", "deflate")
+NO_CODING = ("", "identity", "none", "utf-8", "utf8")
+"""What stands in the header and means nothing: servers write the charset there too."""
+MAX_CODINGS = 4
 
 
 class ServerSentEvent:
@@ -40,21 +47,47 @@ class ServerSentEvent:
 
 
 class ContentDecoder:
-    """Undoes a content encoding: gzip or deflate, in pieces of at most 1 MiB.
+    """Undoes content encodings, gzip and deflate, in pieces of at most 1 MiB.
 
-    Raises MalformedResponseError for another encoding, broken data, or an end before the data's own.
+    `encoding` is the header's value: codings in the order in which they were applied, by comma. Raises
+    MalformedResponseError for another coding, broken data, or an end before the data's own.
     """
 
     def __init__(self, encoding: str) -> None:
-        self._encoding = encoding.strip().lower()
-        if self._encoding not in ("gzip", "x-gzip", "deflate"):
-            raise MalformedResponseError(f"the content encoding {encoding!r} was not asked for")
-        self._inflate: zlib._Decompress | None = None
+        words = [word.strip() for word in encoding.lower().split(",")]
+        codings = [word for word in words if word not in NO_CODING]
+        if len(codings) > MAX_CODINGS or not all(word in CODINGS for word in codings):
+            raise MalformedResponseError(f"the content encoding {encoding[:100]!r} was not asked for")
+        self._layers = [_Inflation(word) for word in reversed(codings)]
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
         """The content that `chunk` completes."""
+        pieces = iter((chunk,))
+        for layer in self._layers:
+            pieces = chain.from_iterable(map(layer.feed, pieces))
+        return pieces
+
+    def end(self) -> None:
+        """The data has ended: raise if it was cut."""
+        for layer in self._layers:
+            layer.end()
+
+
+class _Inflation:
+    """One coding undone."""
+
+    def __init__(self, coding: str) -> None:
+        self._coding = coding
+        self._inflate: zlib._Decompress | None = None
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
         while chunk:
-            if self._inflate is None or self._inflate.eof:  # gzip may consist of several members
+            if self._inflate is not None and self._inflate.eof:  # zeros may follow, and a further member
+                chunk = chunk.lstrip(b"\0")
+                if not chunk:
+                    return
+                self._inflate = None
+            if self._inflate is None:
                 self._inflate = zlib.decompressobj(self._window_bits(chunk))
             try:
                 piece = self._inflate.decompress(chunk, 1 << 20)
@@ -65,12 +98,11 @@ class ContentDecoder:
             chunk = self._inflate.unconsumed_tail or self._inflate.unused_data
 
     def end(self) -> None:
-        """The data has ended: raise if it was cut."""
         if self._inflate is not None and not self._inflate.eof:
             raise MalformedResponseError("the content encoding is broken: it ends in the middle")
 
     def _window_bits(self, chunk: bytes) -> int:
-        if self._encoding != "deflate":
+        if self._coding != "deflate":
             return 16 + zlib.MAX_WBITS
         wrapped = chunk[0] & 0x0F == 8  # zlib's header; some servers send the bare stream
         return zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS

@@ -58,8 +58,8 @@ class Exchange:
         if self._watch.left() is not None:
             chunks = _InTime(chunks, self._watch)
         try:
-            encoding = self.headers.get("content-encoding", "identity")
-            content = None if encoding == "identity" else ContentDecoder(encoding)
+            encoding = self.headers.get("content-encoding")
+            content = None if encoding is None else ContentDecoder(encoding)
             async for chunk in chunks:
                 check()
                 for piece in (chunk,) if content is None else content.feed(chunk):

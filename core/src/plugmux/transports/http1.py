@@ -60,7 +60,7 @@ class Connection(Socket):
             while self._write_paused and not self._headed and self._error is None:
                 if not await self._wait(timeout):
                     raise httpx.WriteTimeout(f"no room for {timeout:g} s")
-            if self._headed or self._error is not None:
+            if self._headed or self._error is not None or transport.is_closing():
                 self._keep_alive = False
                 return
             transport.write(body[start : start + WRITE_PIECE])
@@ -152,6 +152,9 @@ class Connection(Socket):
         self.status = parser.get_status_code()
         if 100 <= self.status < 200 and self.status != 101:
             return
+        if any(_is_encoded(name, value) for name, value in self.headers):
+            self._fail(httpx.RemoteProtocolError("a transfer encoding other than chunked"))
+            return
         self._headed = True
         self._keep_alive = parser.should_keep_alive() and not self._bodiless
         if self._bodiless:
@@ -210,3 +213,8 @@ class Connection(Socket):
         if self._error is None:
             self._error = error
         self._wake()
+
+
+def _is_encoded(name: bytes, value: bytes) -> bool:
+    """Whether this header says that the body is compressed on its way, which llhttp does not undo."""
+    return len(name) == 17 and name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked"

@@ -80,7 +80,7 @@ class SocketStream(Socket, httpcore.AsyncNetworkStream):
             while self._write_paused and not self.closed:
                 if not await self._wait(timeout):
                     raise httpcore.WriteTimeout(f"no room for {timeout:g} s")
-            if self.closed or self._transport is None:
+            if self.closed or self._transport is None or self._transport.is_closing():
                 raise httpcore.WriteError(str(self._error or "the connection has ended"))
             self._transport.write(buffer[start : start + WRITE_PIECE])
 
