@@ -99,6 +99,14 @@ def test_a_stream_that_is_dropped_without_a_word_is_closed(blocking, endless):
     assert endless.left.wait(5)
 
 
+def test_leaving_the_text_alone_closes_the_stream(blocking, endless):
+    stream = blocking(a=endless).stream("org/model", "hi")
+    for _ in stream.text():
+        break
+    assert endless.left.wait(5)
+    assert list(stream) == []
+
+
 def test_an_interrupt_in_the_body_of_a_loop_closes_the_stream(blocking, endless):
     def cell():
         for event in one.stream("org/model", "hi"):

@@ -10,7 +10,6 @@ import atexit
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
@@ -61,12 +60,18 @@ class _Channel:
             while events := self._take():
                 yield from events
         finally:
+            self.stop()
+
+    def stop(self) -> None:
+        """Have the reading end, and wait for nothing: for finalisers."""
+        self._closed = True
+        if self._task is not None:
             self._task.cancel()
 
     def close(self) -> None:
         """End the reading, on whichever thread that is, and return when the connection is closed."""
+        self.stop()
         with self._changed:
-            self._closed = True
             self._changed.notify()
         if self._task is not None:
             self._task.close()
@@ -159,10 +164,12 @@ class Stream:
         from plugmux.events import Text
 
         self._stream.give_for_good()
-        with closing(self):
+        try:
             for event in self:
                 if isinstance(event, Text):
                     yield event.text
+        finally:
+            self._channel.stop()
 
     @property
     def completion(self) -> Completion:
