@@ -9,7 +9,15 @@ import anyio
 import pytest
 
 import plugmux
-from plugmux import Finish, InvalidRequestError, NoRouteError, PlugmuxError, Text, hookimpl
+from plugmux import (
+    ConfigurationError,
+    Finish,
+    InvalidRequestError,
+    NoRouteError,
+    PlugmuxError,
+    Text,
+    hookimpl,
+)
 
 
 @pytest.fixture
@@ -67,6 +75,14 @@ def test_leaving_a_stream_closes_it(blocking, scripted):
         for _ in stream:
             break
     assert a.closed == 1
+
+
+def test_a_client_that_could_not_begin_can_be_closed(monkeypatch, tmp_path):
+    monkeypatch.setenv("PLUGMUX_CONFIG", str(tmp_path / "typo.toml"))
+    one = plugmux.Client()
+    with pytest.raises(ConfigurationError, match=r"typo\.toml"):
+        one.models()
+    one.close()
 
 
 @pytest.fixture

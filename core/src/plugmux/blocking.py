@@ -194,6 +194,7 @@ class Client:
         _clients.add(self)
 
     def _start_anew(self) -> None:
+        self._gate = threading.Lock()
         self._loop = BackgroundLoop()
         self._entered = False
 
@@ -207,8 +208,10 @@ class Client:
     def _enter(self) -> BackgroundLoop:
         """Keep connections open between calls, until `close`."""
         if not self._entered:
-            self._entered = True
-            self._loop.call(self._client.__aenter__)
+            with self._gate:
+                if not self._entered:
+                    self._loop.call(self._client.__aenter__)
+                    self._entered = True
         return self._loop
 
     def stream(self, model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any) -> Stream:
