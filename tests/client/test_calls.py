@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from plugmux import Conversation, Finish, InvalidInputError, Media, Message, Policy
+from plugmux import Conversation, Finish, InvalidInputError, Media, Message, Policy, Pricing, Text, Usage
 from plugmux.messages import ProviderState
 
 
@@ -31,6 +31,22 @@ async def test_an_open_file_is_read_once_for_all_answers(client, scripted, n):
     assert done.notices == ()
     assert len(done.media) == (n or 1)
     assert {request.options.image.data for request in a.requests} == {b"a picture"}
+
+
+async def test_several_pictures_by_one_seed_are_not_one_picture(client, scripted):
+    picture = Media.from_bytes(b"\x89PNG\r\n\x1a\n", kind="image")
+    a = scripted(*[[picture, Finish()] for _ in range(3)], tasks=("text-to-image",))
+    await client(a=a).complete("org/model", "x", seed=7, n=3)
+    assert sorted(request.options.seed for request in a.requests) == [7, 8, 9]
+
+
+async def test_several_answers_cost_what_they_cost_together(client, scripted):
+    used = Usage(prompt_tokens=10, completion_tokens=1_000_000, total_tokens=1_000_010)
+    a = scripted(*[[Text(text="x"), used, Finish()] for _ in range(2)], pricing=Pricing(input=0, output=3))
+    done = await client(a=a).complete("org/model", "x", n=2)
+    assert done.cost == 6
+    assert done.usage_total == used + used
+    assert done.usage == used
 
 
 async def test_a_file_that_cannot_be_read_is_one_error_for_all_answers(client, scripted):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,16 @@ class Call:
         self.n = _count(n)
         self._attached = {name: options.pop(name) for name in _ATTACHED if options.get(name) is not None}
         self.options = options_from(options)
+
+    def variation(self, index: int) -> Call:
+        """The call for one of several answers: one seed for all would make them all alike."""
+        if self.options.seed is None or not index:
+            return self
+        from attrs import evolve
+
+        varied = copy(self)
+        varied.options = evolve(self.options, seed=self.options.seed + index)
+        return varied
 
     async def ready(self) -> Asked:
         """The request with its attachments read. Raises InvalidInputError."""

@@ -182,14 +182,14 @@ class AsyncClient:
         self, model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any
     ) -> Completion:
         """The whole answer as one value. Arguments and errors as for `stream`; `n` asks for several
-        pictures, which are made side by side."""
+        pictures, which are made side by side; with a `seed`, each by the next one."""
         call = self._call(model, messages, arguments)
         if call.n == 1:
             return await AsyncStream(self, call).until_done()
         from plugmux.fanout import several
 
         await call.read_attachments()
-        return await several(lambda: AsyncStream(self, call), call.n)
+        return await several(lambda index: AsyncStream(self, call.variation(index)), call.n)
 
     async def models(
         self, task: Task | str | None = None, provider: str | None = None, *, refresh: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
@@ -10,7 +10,7 @@ import attrs
 
 from plugmux.completion import Completion
 from plugmux.errors import PlugmuxError
-from plugmux.events import Notice
+from plugmux.events import Notice, Usage
 
 if TYPE_CHECKING:
     from plugmux.client import AsyncStream
@@ -20,8 +20,9 @@ __all__ = ["several"]
 AT_ONCE = 4
 
 
-async def several(make: Callable[[], AsyncStream], count: int) -> Completion:
-    """`count` answers as one completion: media and notices of all, the rest of the first.
+async def several(make: Callable[[int], AsyncStream], count: int) -> Completion:
+    """`count` answers, which `make` begins by number, as one completion: media, notices, usage and cost of all,
+    the rest of the first.
 
     Those that succeed are kept when others fail, with a Notice for each failure; when all fail, the
     first failure is raised.
@@ -33,7 +34,7 @@ async def several(make: Callable[[], AsyncStream], count: int) -> Completion:
     async def one(index: int) -> None:
         async with gate:
             try:
-                done[index] = await make().until_done()
+                done[index] = await make(index).until_done()
             except PlugmuxError as error:
                 failures[index] = error
 
@@ -49,4 +50,16 @@ async def several(make: Callable[[], AsyncStream], count: int) -> Completion:
         answers[0],
         media=tuple(media for answer in answers for media in answer.media),
         notices=tuple(dict.fromkeys(notices)),
+        usage_total=_usage(answers),
+        cost=_cost(answers),
     )
+
+
+def _usage(answers: Sequence[Completion]) -> Usage | None:
+    known = [answer.usage_total for answer in answers if answer.usage_total is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _cost(answers: Sequence[Completion]) -> float | None:
+    known = [answer.cost for answer in answers if answer.cost is not None]
+    return sum(known) if len(known) == len(answers) else None
