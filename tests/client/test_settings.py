@@ -43,6 +43,7 @@ def test_a_table_that_is_none_is_said_and_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("toml", "said"),
     [
+        ("modell = 'm'", "modell: there is no such setting"),
         ("default_model = 5", "default_model = 5 is not a name"),
         ("[aliases]\nfast = 5", "fast = 5 in [aliases] is not a name"),
         ('[aliases]\nfast = ["m"]', "fast = ['m'] in [aliases] is not a name"),

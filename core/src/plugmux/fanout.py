@@ -21,8 +21,8 @@ AT_ONCE = 4
 
 
 async def several(make: Callable[[int], AsyncStream], count: int) -> Completion:
-    """`count` answers, which `make` begins by number, as one completion: media, notices, usage and cost of all,
-    the rest of the first.
+    """`count` answers, which `make` begins by number, as one completion: media, notices, total usage and
+    cost of all, the rest of the first.
 
     Those that succeed are kept when others fail, with a Notice for each failure; when all fail, the
     first failure is raised.

@@ -30,8 +30,10 @@ from attrs import evolve, field, frozen
 from plugmux.errors import ConfigurationError, InvalidInputError
 from plugmux.value import Value
 
-__all__ = ["Instance", "Settings"]
+__all__ = ["Instance", "Settings", "variable_prefix"]
 
+KEYS = frozenset({"aliases", "default_model", "policy", "providers", "transport"})
+"""Of the configuration file."""
 RESERVED = frozenset(
     {
         "PLUGMUX_HOME",
@@ -78,7 +80,7 @@ class Settings(Value):
         home = _home(environ)
         config_path = _config_path(environ, home)
         file, problems = _read(config_path)
-        faults: list[str] = []
+        faults = [f"{key}: there is no such setting" for key in file if key not in KEYS]
         providers = dict(_table(file, "providers", faults))
         instances = _file_instances(providers, faults) | _environ_instances(environ)
         settings = cls(
@@ -103,12 +105,17 @@ class Settings(Value):
         merged.pop("plugin", None)
         if name in self.instances:
             merged |= self.instances[name].settings
-        letters = (letter if letter.isascii() and letter.isalnum() else "_" for letter in name.upper())
-        prefix = f"PLUGMUX_{''.join(letters)}_"
+        prefix = variable_prefix(name)
         for variable, value in self.environ.items():
             if variable.startswith(prefix) and variable not in RESERVED and value:
                 merged[variable.removeprefix(prefix).lower()] = value
         return merged
+
+
+def variable_prefix(provider: str) -> str:
+    """What the environment variables of a provider's settings begin with."""
+    letters = (letter if letter.isascii() and letter.isalnum() else "_" for letter in provider.upper())
+    return f"PLUGMUX_{''.join(letters)}_"
 
 
 def _with_logins(settings: Settings) -> Settings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 
-from plugmux.settings import RESERVED, Settings
+from plugmux.settings import RESERVED, Settings, variable_prefix
 
 __all__ = ["unread_settings"]
 
@@ -60,11 +60,6 @@ def _variables(settings: Settings, declared: Declared) -> Iterator[str]:
         elif not any(_is_read(key, declared[name]) for name, key in keys.items()):
             name = max(owners, key=len)
             yield f"{variable}: {name} has no setting {keys[name]}{_hint(keys[name], declared[name])}"
-
-
-def variable_prefix(name: str) -> str:
-    letters = (letter if letter.isascii() and letter.isalnum() else "_" for letter in name.upper())
-    return f"PLUGMUX_{''.join(letters)}_"
 
 
 def _is_read(key: str, names: Collection[str] | None) -> bool:
