@@ -270,6 +270,25 @@ def test_ctrl_c_closes_the_connection_and_exits_with_130(acme, environment, sent
     assert b"Traceback" not in said
 
 
+def test_a_job_in_the_background_which_ignores_ctrl_c_ends_by_sigterm_too(acme, environment) -> None:
+    ignoring = "trap '' INT; exec \"$@\""
+    process = subprocess.Popen(
+        ["sh", "-c", ignoring, "sh", sys.executable, "-m", "plugmux.cli", "complete", "slow", "Hi"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.read(13) == b"The beginning"
+        process.send_signal(signal.SIGTERM)
+        assert acme.gone.wait(5)
+        _, said = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+
+
 def test_a_reader_that_goes_away_ends_it_in_silence(acme, environment) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "plugmux.cli", "complete", "plain", "Hi"],

@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import redirect_stdout
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from plugmux.settings import Settings
@@ -62,8 +62,21 @@ class OpenClient:
 
 
 def stop_on_sigterm() -> None:
-    """Let SIGTERM (from `timeout`, say) end this process as Ctrl-C does, so that servers are told."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    """Let SIGTERM (from `timeout`, say) end this process as Ctrl-C does, so that servers are told.
+
+    A script's job in the background ignores SIGINT, and asyncio would not listen. There it is blocked
+    instead, and still what SIGTERM stands for.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(_number: int, frame: FrameType | None) -> None:
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):
+        handler(signal.SIGINT, frame)
 
 
 Given = TypeVar("Given")
