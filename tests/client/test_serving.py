@@ -377,6 +377,10 @@ async def test_several_answers_are_made_side_by_side(client, scripted):
     completion = await client(a=a).complete("org/model", "hi", n=3)
     assert len(a.requests) == 3
     assert [notice.code for notice in completion.notices] == ["answer-failed"]
+    assert {choice.text for choice in completion.choices} == {"x", "y"}
+    assert [choice["text"] for choice in completion.to_dict()["choices"]] == [
+        choice.text for choice in completion.choices
+    ]
 
 
 def test_one_client_works_on_one_event_loop_after_another(client, scripted):

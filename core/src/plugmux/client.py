@@ -182,7 +182,7 @@ class AsyncClient:
         self, model: str | Iterable[str] | None, messages: MessagesInput, **arguments: Any
     ) -> Completion:
         """The whole answer as one value. Arguments and errors as for `stream`; `n` asks for several
-        pictures, which are made side by side; with a `seed`, each by the next one."""
+        pictures, or texts (`choices`), which are made side by side; with a `seed`, each by the next one."""
         call = self._call(model, messages, arguments)
         if call.n == 1:
             return await AsyncStream(self, call).until_done()

@@ -64,7 +64,8 @@ class Completion(Value):
 
     `usage` is the serving attempt's, `usage_total` that of all attempts together; `cost` is US dollars
     where prices and usage are known. `headers` are those of the service's answer, cookies left out; empty
-    where a plugin does not speak through `session.http`.
+    where a plugin does not speak through `session.http`. `choices` holds the answers one by one where several
+    were asked for (`n`), each with a trace of its own.
     """
 
     text: str = ""
@@ -85,6 +86,7 @@ class Completion(Value):
     notices: tuple[Notice, ...] = ()
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     trace: Trace = field(factory=Trace, repr=False)
+    choices: tuple[Completion, ...] = field(default=(), repr=False)
 
     def __str__(self) -> str:
         return self.text
@@ -100,6 +102,7 @@ class Completion(Value):
         plain["conversation"] = self.conversation.to_dict() if self.conversation else None
         plain["trace"] = [str(attempt) for attempt in self.trace.attempts]
         plain["headers"] = dict(self.headers)
+        plain["choices"] = [choice.to_dict() for choice in self.choices]
         return plain
 
 

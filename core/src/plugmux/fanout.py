@@ -22,7 +22,7 @@ AT_ONCE = 4
 
 async def several(make: Callable[[int], AsyncStream], count: int) -> Completion:
     """`count` answers, which `make` begins by number, as one completion: media, notices, total usage and
-    cost of all, the rest of the first.
+    cost of all, the rest of the first, and each as a choice.
 
     Those that succeed are kept when others fail, with a Notice for each failure; when all fail, the
     first failure is raised.
@@ -52,6 +52,7 @@ async def several(make: Callable[[int], AsyncStream], count: int) -> Completion:
         notices=tuple(dict.fromkeys(notices)),
         usage_total=_usage(answers),
         cost=_cost(answers),
+        choices=tuple(answers),
     )
 
 

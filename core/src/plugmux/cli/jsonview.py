@@ -41,7 +41,7 @@ class JsonView:
 
     def finish(self, completion: Completion) -> None:
         """The last line. Raises IncompleteAnswerError where the service broke off."""
-        left_out = ("conversation", "headers", "trace", "media")
+        left_out = ("conversation", "headers", "trace", "media", "choices")
         names = (a.name for a in attrs.fields(Completion) if a.name not in left_out)
         facts = {name: getattr(completion, name) for name in names}
         facts["files"] = [str(path) for path in self._files.saved] or None
