@@ -5,7 +5,19 @@ import os
 
 import pytest
 
-from plugmux import Conversation, Finish, InvalidInputError, Media, Message, Policy, Pricing, Text, Usage
+from plugmux import (
+    Conversation,
+    Finish,
+    InvalidInputError,
+    Media,
+    Message,
+    Notice,
+    Policy,
+    Pricing,
+    StreamCutError,
+    Text,
+    Usage,
+)
 from plugmux.messages import ProviderState
 
 
@@ -76,3 +88,41 @@ async def test_a_conversation_has_one_system_message(client, scripted, before, r
     assert request.state == ({"id": 1} if covered else None)
     assert len(request.messages) - len(request.new_messages) == (covered or 0)
     assert [message.role for message in done.conversation.messages].count("system") == 1
+
+
+def spoken(conversation) -> list[str]:
+    return [f"{message.role}:{message.text}" for message in conversation.messages]
+
+
+async def test_a_conversation_is_gone_on_with_where_its_last_answer_ended(client, scripted):
+    a = scripted([Text(text="One, two,"), Finish(reason="length")], [Text(text=" three."), Finish()])
+    one = client(a=a)
+    begun = await one.complete("org/model", "Count.")
+    done = await one.complete("org/model", [], conversation=begun.conversation, action="continue")
+    assert [message.role for message in a.requests[1].messages] == ["user", "assistant"]
+    assert spoken(done.conversation) == ["user:Count.", "assistant:One, two, three."]
+
+
+async def test_an_answer_gone_on_with_can_break_and_be_gone_on_with(client, scripted):
+    a = scripted([Text(text=" two,"), StreamCutError("cut")], latency=0.1)
+    b = scripted([Text(text=" three."), Finish()], latency=0.2, capabilities={"prefill": True})
+    said = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "One,"}]
+    done = await client(a=a, b=b).complete(
+        "org/model", said, action="continue", policy={"on_break": "continue"}
+    )
+    assert [message.text for message in b.requests[0].messages] == ["Count.", "One, two,"]
+    assert done.text == " two, three."
+    assert spoken(done.conversation) == ["user:Count.", "assistant:One, two, three."]
+
+
+async def test_where_nobody_can_go_on_the_answer_is_a_message_of_its_own(client, scripted):
+    ignored = Notice(code="option-ignored", option="action", message="cannot")
+    said = [{"role": "user", "content": "Count."}, {"role": "assistant", "content": "One,"}]
+    a = scripted([ignored, Text(text="One."), Finish()])
+    done = await client(a=a).complete("org/model", said, action="continue")
+    assert spoken(done.conversation) == ["user:Count.", "assistant:One,", "assistant:One."]
+
+
+async def test_a_conversation_without_a_message_needs_a_prompt(client, scripted):
+    with pytest.raises(InvalidInputError, match="no message given"):
+        await client(a=scripted()).complete("org/model", [], conversation=Conversation())

@@ -28,7 +28,7 @@ from plugmux.fold import Fold
 from plugmux.guard import admit, failure_of, isolated, opened
 from plugmux.http import conceal
 from plugmux.job import Job
-from plugmux.messages import Message
+from plugmux.messages import Message, gone_on
 from plugmux.model import Capability
 from plugmux.requests import Limits, Request
 from plugmux.routing import Candidate
@@ -194,7 +194,8 @@ class Run:
         job = self.job
         messages, options = job.messages, job.options
         if self._prefill:
-            messages = (*messages, Message(role="assistant", content=self._prefill))
+            said = Message(role="assistant", content=self._prefill)
+            messages = gone_on(messages, said) if options.action == "continue" else (*messages, said)
             options = attrs.evolve(options, action="continue")
         return Request(
             id=job.id,

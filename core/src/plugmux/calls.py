@@ -49,7 +49,8 @@ class Call:
         if conversation is not None and system is not None:
             conversation, system = _instructed(conversation, system), None
         self.conversation = conversation
-        self.messages = messages_from(messages, system=system, may_be_empty=options.get("audio") is not None)
+        told = options.get("audio") is not None or (conversation is not None and bool(conversation.messages))
+        self.messages = messages_from(messages, system=system, may_be_empty=told)
         if conversation is not None:
             self.messages = (*conversation.messages, *self.messages)
         self.task = task_from(task)

@@ -169,7 +169,8 @@ class AsyncClient:
         or a list of them. Further: `task`, `policy`, `conversation`, `timeout` (seconds for the whole
         request), `token`, `system`, `limits`, and the options of `plugmux.Options`. A mapping as `policy`
         goes over the configured one, key by key; a `Policy` replaces it. `system` replaces the system
-        message that a `conversation` begins with.
+        message that a `conversation` begins with, which needs no message more: with `action="continue"`
+        its last answer is gone on with.
 
         Raises InvalidInputError at once; while iterating NoRouteError, AllProvidersFailedError, or the
         ProviderError that ends routing.

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import attrs
 from attrs import field, frozen
 
 from plugmux.errors import InvalidInputError
@@ -26,6 +27,7 @@ __all__ = [
     "MessagesInput",
     "ProviderState",
     "attachment_from",
+    "gone_on",
     "messages_from",
 ]
 
@@ -79,7 +81,7 @@ def messages_from(
 ) -> tuple[Message, ...]:
     """Check what a caller gave and return messages.
 
-    A string is one user message. `system` is put in front. `may_be_empty`: a sound says it all.
+    A string is one user message. `system` is put in front. `may_be_empty`: something else says it all.
     Raises InvalidInputError with the path of the wrong field (`messages[2].role`).
     """
     if isinstance(given, str):
@@ -95,6 +97,15 @@ def messages_from(
     if system is not None:
         messages = (Message(role="system", content=_text(system, "system")), *messages)
     return messages
+
+
+def gone_on(messages: tuple[Message, ...], answer: Message) -> tuple[Message, ...]:
+    """The messages with an answer that goes on with the last of them, if that is the assistant's text."""
+    last = messages[-1] if messages else None
+    if last is None or last.role != "assistant" or not isinstance(last.content, str):
+        return (*messages, answer)
+    whole = attrs.evolve(last, content=last.content + str(answer.content), tool_calls=answer.tool_calls)
+    return (*messages[:-1], whole)
 
 
 def _refuse_emptiness(messages: Sequence[Message]) -> None:

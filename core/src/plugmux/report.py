@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from plugmux.completion import Completion, Trace, cost_of
-from plugmux.messages import Conversation, ProviderState
+from plugmux.messages import Conversation, ProviderState, gone_on
 
 if TYPE_CHECKING:
     from plugmux.attempts import Run
+    from plugmux.messages import Message
     from plugmux.model import Model
 
 __all__ = ["completion_of"]
@@ -47,10 +48,18 @@ def _trace(run: Run) -> Trace:
 def _conversation(run: Run, model: Model) -> Conversation:
     """The conversation with this answer in it, and what its provider needs to go on."""
     job, fold = run.job, run.fold
-    messages = (*job.messages, fold.message())
+    messages = _with_answer(run)
     old = job.conversation or Conversation()
     states = tuple(s for s in old.states if (s.provider, s.model) != (model.provider, model.id))
     if fold.state is not None:
         mine = ProviderState(provider=model.provider, model=model.id, covers=len(messages), state=fold.state)
         states = (*states, mine)
     return Conversation(messages=messages, states=states)
+
+
+def _with_answer(run: Run) -> tuple[Message, ...]:
+    said, answer = run.job.messages, run.fold.message()
+    anew = any(n.code == "option-ignored" and n.option == "action" for n in run.fold.notices)
+    if run.job.options.action == "continue" and not anew:
+        return gone_on(said, answer)
+    return (*said, answer)
