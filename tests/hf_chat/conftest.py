@@ -93,7 +93,7 @@ def new_request() -> Callable[..., Request]:
             id="request",
             model=Model(id=model, provider="hf-chat", capabilities=capabilities or {}),
             task=task,
-            messages=(*before, *messages_from(prompt, system=system)),
+            messages=(*before, *messages_from(prompt, system=system, may_be_empty=bool(before))),
             options=options_from(options),
             conversation=conversation,
         )

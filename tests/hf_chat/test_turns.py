@@ -280,6 +280,25 @@ async def test_retry_with_the_last_question_loses_nothing(
     assert not of(Notice, await events_of(request, session))
 
 
+async def test_retry_needs_no_prompt(box: Any, new_session: NewSession, new_request: NewRequest) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    first = new_request("one")
+    talk = gone_on(first, await events_of(first, session))
+    events = await events_of(new_request([], conversation=talk, extra_body={"retry": True}), session)
+    assert text_of(events).endswith("turn 1.")
+    assert not of(Notice, events)
+
+
+async def test_a_conversation_with_nothing_new_is_not_sent_again(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    first = new_request("one")
+    talk = gone_on(first, await events_of(first, session))
+    with pytest.raises(InvalidRequestError, match="nothing is said after the last answer"):
+        await events_of(new_request([], conversation=talk), session)
+
+
 async def test_what_retry_does_not_send_is_said(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:

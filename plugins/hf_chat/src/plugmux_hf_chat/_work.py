@@ -52,6 +52,9 @@ def work_of(request: Request) -> Work:
     state = State.of(request.state)
     if wish and state is None:
         raise InvalidRequestError(f"{wish} needs a conversation held with this model", param="extra_body")
+    if state and not wish and not request.new_messages:
+        said = "nothing is said after the last answer; for another one extra_body takes {'retry': True}"
+        raise InvalidRequestError(said, param="messages")
     new = _told(request.new_messages) or request.messages
     tail = prompt_of(new, options.image)
     whole = prompt_of(request.messages, options.image)
