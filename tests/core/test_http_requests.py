@@ -227,6 +227,19 @@ async def test_a_header_that_cannot_be_sent_is_a_typed_error(connect: Connect, v
         with pytest.raises(ConnectionFailedError) as caught:
             await http.request("GET", server.url, headers={"X-Word": value})
     assert caught.value.kind == "address"
+    assert value not in str(caught.value)
+
+
+async def test_blanks_around_a_headers_value_are_no_part_of_it(connect: Connect) -> None:
+    async with FaultServer(replies.json({})) as server, connect() as http:
+        await http.request("GET", server.url, headers={"X-Word": f" {WORD}\n"})
+    assert server.requests[0].headers["x-word"] == WORD
+
+
+async def test_a_body_that_cannot_be_written_is_a_typed_error(connect: Connect) -> None:
+    async with FaultServer(replies.json({})) as server, connect() as http:
+        with pytest.raises(ConnectionFailedError, match=r"cannot be written: .*not JSON serializable"):
+            await http.request("POST", server.url, json={"x": object()})
 
 
 async def test_a_reset_before_any_header_is_worth_another_try(connect: Connect) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ def test_one_stop_is_a_list_of_one() -> None:
         ("width", 0),
         ("fps", 2.5),
         ("extra_headers", "X: 1"),
+        ("extra_headers", {"X": 1}),
+        ("extra_headers", {"X": b"1"}),
+        ("extra_headers", {"X": "1\r\nY: 2"}),
+        ("extra_headers", {"X": "caf\xe9"}),
+        ("extra_headers", {"X ": "1"}),
+        ("extra_headers", {"": "1"}),
+        ("extra_headers", {"X:Y": "1"}),
+        ("extra_headers", {7: "1"}),
         ("extra_body", []),
     ],
 )
@@ -63,6 +72,13 @@ def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
 def test_a_strange_option_is_told_where_to_go() -> None:
     with pytest.raises(InvalidInputError, match="extra_body"):
         options_from({"zzzzzz": 1})
+
+
+def test_a_wrong_header_is_named_without_its_value() -> None:
+    value = "hidden\nword"
+    with pytest.raises(InvalidInputError, match="'X-Key'") as caught:
+        options_from({"extra_headers": {"X-Key": value}})
+    assert "hidden" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_extra_headers_show_in_no_repr() -> None:
@@ -93,12 +109,21 @@ def test_no_policy_is_the_default_one() -> None:
         {"max_wait": -1},
         {"max_tries": 0},
         {"max_tries": "x"},
+        {"max_tries": 1.5},
+        {"max_wait": "x"},
+        {7: "x", "orders": "a"},
     ],
 )
 def test_a_wrong_policy_is_refused_at_the_door(given: Any) -> None:
     with pytest.raises(InvalidInputError) as caught:
         policy_from(given)
     assert caught.value.field.startswith("policy")
+
+
+def test_the_wrong_key_of_a_policy_is_named() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        policy_from({"sort": "price", "order": 7})
+    assert caught.value.field == "policy.order"
 
 
 def test_limits_are_shorter_where_another_candidate_stands_ready() -> None:

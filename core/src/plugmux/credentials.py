@@ -17,7 +17,7 @@ from attrs import field, frozen
 from plugmux.errors import InvalidInputError
 from plugmux.value import Value
 
-__all__ = ["Credential", "Secret", "origin_of"]
+__all__ = ["Credential", "Secret", "origin_of", "sendable"]
 
 SHORTEST = 6
 """Characters that a part of a secret must have to be looked for in texts."""
@@ -35,6 +35,11 @@ def origin_of(url: str) -> str:
     if scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise ValueError("not an http or https URL with a host")
     return f"{scheme}://{parts.hostname.lower()}:{parts.port or _DEFAULT_PORTS[scheme]}"
+
+
+def sendable(value: object) -> bool:
+    """Whether this can be a header's value, blanks around it aside."""
+    return isinstance(value, str) and value.isascii() and value.strip().replace("\t", " ").isprintable()
 
 
 class Secret:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import attrs
 from attrs import field, frozen
 from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, not_, optional
 
+from plugmux.credentials import sendable
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Attachment, Conversation, Message
 from plugmux.model import Model, Task
@@ -37,8 +38,22 @@ def _given(*checks: Any) -> Any:
     return optional(and_(*checks))
 
 
-def _stops(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return value if value is None else (value,) if isinstance(value, str) else tuple(value)
+def _texts(value: Any) -> Any:
+    """One text as one of several; what is no sequence is left to the validator."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, Iterable) and not isinstance(value, bytes | Mapping) else value
+
+
+_NO_NAME = frozenset(' \t\r\n"(),/:;<=>?@[\\]{}')
+"""Characters that no header's name has (RFC 9110 section 5.6.2)."""
+
+
+def _headers(_: object, __: object, value: Mapping[Any, Any]) -> None:
+    """Names and values are text that a request can carry. A value may be a secret: no error shows it."""
+    for name, said in value.items():
+        if not sendable(name) or not name or _NO_NAME & set(name) or not sendable(said):
+            raise TypeError(f"the header {name!r} is no text that can be sent")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -52,7 +67,7 @@ class Options(Value):
     max_tokens: int | None = field(default=None, validator=_given(_whole, ge(1)))
     temperature: float | None = field(default=None, validator=_given(_number, ge(0)))
     top_p: float | None = field(default=None, validator=_given(_number, ge(0), le(1)))
-    stop: tuple[str, ...] | None = field(default=None, converter=_stops, validator=_given(_items_of(str)))
+    stop: tuple[str, ...] | None = field(default=None, converter=_texts, validator=_given(_items_of(str)))
     seed: int | None = field(default=None, validator=_given(_whole))
     tools: Sequence[Mapping[str, Any]] | None = field(default=None, validator=_given(_items_of(Mapping)))
     tool_choice: str | Mapping[str, Any] | None = None
@@ -80,7 +95,7 @@ class Options(Value):
 
     extra_body: Mapping[str, Any] | None = field(default=None, validator=_given(instance_of(Mapping)))
     extra_headers: Mapping[str, str] | None = field(
-        default=None, validator=_given(instance_of(Mapping)), repr=False
+        default=None, validator=_given(instance_of(Mapping), _headers), repr=False
     )
 
     def given(self) -> dict[str, Any]:
@@ -102,28 +117,28 @@ def options_from(given: Mapping[str, Any]) -> Options:
         near = difflib.get_close_matches(unknown[0], _OPTION_NAMES, 1)
         hint = f"; did you mean {near[0]}?" if near else "; put a service's own into extra_body"
         raise InvalidInputError(f"unknown option{hint}", field=unknown[0])
+    return _made(Options, given)
+
+
+Made = TypeVar("Made", "Options", "Policy")
+
+
+def _made(kind: type[Made], given: Mapping[str, Any], within: str = "") -> Made:
+    """A `kind` of these. Raises InvalidInputError naming the wrong one."""
     try:
-        return Options(**given)
+        return kind(**given)
     except (TypeError, ValueError):
         for name, value in given.items():
-            _check_option(name, value)
+            try:
+                kind(**{name: value})
+            except (TypeError, ValueError) as error:
+                expected = str(error.args[0]) if error.args else str(error)
+                raise InvalidInputError(expected.splitlines()[0][:200], field=within + name) from error
         raise
-
-
-def _check_option(name: str, value: Any) -> None:
-    try:
-        Options(**{name: value})
-    except (TypeError, ValueError) as error:
-        expected = str(error.args[0]) if error.args else str(error)
-        raise InvalidInputError(f"{expected.splitlines()[0][:200]}", field=name) from error
 
 
 ON_BREAK = ("restart", "continue", "error")
 SORT = ("price", "latency", "throughput")
-
-
-def _names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return value if value is None else (value,) if isinstance(value, str) else tuple(value)
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -136,17 +151,17 @@ class Policy(Value):
     lets the caller's view decide. `max_wait` is the longest wait a service may ask for, in seconds.
     """
 
-    order: tuple[str, ...] | None = field(default=None, converter=_names, validator=_given(_items_of(str)))
-    only: tuple[str, ...] | None = field(default=None, converter=_names, validator=_given(_items_of(str)))
-    ignore: tuple[str, ...] | None = field(default=None, converter=_names, validator=_given(_items_of(str)))
+    order: tuple[str, ...] | None = field(default=None, converter=_texts, validator=_given(_items_of(str)))
+    only: tuple[str, ...] | None = field(default=None, converter=_texts, validator=_given(_items_of(str)))
+    ignore: tuple[str, ...] | None = field(default=None, converter=_texts, validator=_given(_items_of(str)))
     allow_fallbacks: bool = field(default=True, validator=instance_of(bool))
     require_parameters: bool = field(default=False, validator=instance_of(bool))
     sort: str | None = field(default=None, validator=optional(in_(SORT)))
     max_price: float | None = field(default=None, validator=_given(_number))
     on_break: str | None = field(default=None, validator=optional(in_(ON_BREAK)))
-    max_wait: float = field(default=60.0, validator=ge(0))
-    max_tries: int = field(default=6, validator=ge(1))
-    max_tries_per_candidate: int = field(default=3, validator=ge(1))
+    max_wait: float = field(default=60.0, validator=[_number, ge(0)])
+    max_tries: int = field(default=6, validator=[_whole, ge(1)])
+    max_tries_per_candidate: int = field(default=3, validator=[_whole, ge(1)])
 
 
 def policy_from(given: Policy | Mapping[str, Any] | None) -> Policy:
@@ -158,15 +173,12 @@ def policy_from(given: Policy | Mapping[str, Any] | None) -> Policy:
     if not isinstance(given, Mapping):
         raise InvalidInputError(f"expected a mapping, got {type(given).__name__}", field="policy")
     known = {attribute.name for attribute in attrs.fields(Policy)}
-    unknown = sorted(set(given) - known)
+    unknown = sorted(str(name) for name in set(given) - known)
     if unknown:
         raise InvalidInputError(
             f"unknown key; known: {', '.join(sorted(known))}", field=f"policy.{unknown[0]}"
         )
-    try:
-        return Policy(**given)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(str(error.args[0])[:200], field="policy") from error
+    return _made(Policy, given, "policy.")
 
 
 @frozen(kw_only=True, eq=False, repr=False)

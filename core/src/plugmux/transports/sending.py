@@ -3,14 +3,14 @@ that it may see, on a request that nobody else ever holds."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from attrs import evolve
 
-from plugmux.credentials import origin_of
+from plugmux.credentials import origin_of, sendable
 from plugmux.errors import ConnectionFailedError, MalformedResponseError
 from plugmux.stopwatch import Stopwatch
 from plugmux.transports.exchange import Exchange
@@ -84,7 +84,7 @@ class Sender:
 
     def _request(self, outgoing: Outgoing, timeouts: dict[str, float | None]) -> httpx.Request:
         headers = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate", "User-Agent": self._user_agent}
-        headers |= outgoing.headers
+        headers |= _sent(outgoing.headers)
         if outgoing.credential is not None:
             headers |= outgoing.credential.headers_for(outgoing.url)
         extensions: dict[str, Any] = {"timeout": timeouts}
@@ -99,8 +99,18 @@ class Sender:
             )
             request.stream = _Body(request.read())
             return request
-        except (httpx.InvalidURL, ValueError, TypeError) as error:
-            raise ConnectionFailedError(f"bad address or header: {error}", kind="address") from error
+        except httpx.InvalidURL as error:
+            raise ConnectionFailedError(f"bad address: {error}", kind="address") from error
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            raise ConnectionFailedError(f"the request cannot be written: {error}", kind="address") from error
+
+
+def _sent(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers without the blanks around their values, which may be secrets: no error shows one."""
+    for name, value in headers.items():
+        if not sendable(value):
+            raise ConnectionFailedError(f"the header {name!r} is no text that can be sent", kind="address")
+    return {name: value.strip() for name, value in headers.items()}
 
 
 class _Body(httpx.AsyncByteStream):
