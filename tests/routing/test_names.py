@@ -14,6 +14,8 @@ from plugmux.names import parse_name, short_name
         ("local::org/model:together", "local", "org/model", "together"),
         ("/models/mine", None, "/models/mine", None),
         ("http://127.0.0.1:7860", None, "http://127.0.0.1:7860", None),
+        ("http://[::1]:7860", None, "http://[::1]:7860", None),
+        ("local::http://[::1]:7860", "local", "http://[::1]:7860", None),
         (":groq", None, ":groq", None),
         ("::model", None, "model", None),
     ],

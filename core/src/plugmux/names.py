@@ -65,7 +65,7 @@ class ModelName(Value):
 def parse_name(text: str, upstreams: Collection[str] = UPSTREAMS) -> ModelName:
     """The parts of a model name. `upstreams` are the suffixes that name one."""
     provider, pinned, rest = text.partition("::")
-    if not pinned:
+    if not pinned or "/" in provider:  # http://[::1]:7860
         provider, rest = "", text
     name, colon, suffix = rest.rpartition(":")
     if colon and name and (suffix in upstreams or suffix in SELECTORS):
