@@ -124,10 +124,11 @@ async def test_a_result_that_is_gone_is_a_typed_error(connect: Connect) -> None:
             await Fetcher(http=http, own=[server.url]).fetch(server.url, kind=MediaKind.IMAGE)
 
 
-async def test_an_unknown_host_is_a_typed_error(connect: Connect) -> None:
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "caf\N{LATIN SMALL LETTER E WITH ACUTE}..invalid"])
+async def test_an_unknown_host_is_a_typed_error(connect: Connect, host: str) -> None:
     async with connect() as http:
         with pytest.raises(ConnectionFailedError) as caught:
-            await Fetcher(http=http).fetch("http://no-such-host.invalid/x", kind=MediaKind.IMAGE)
+            await Fetcher(http=http).fetch(f"http://{host}/x", kind=MediaKind.IMAGE)
     assert caught.value.kind == "dns"
 
 

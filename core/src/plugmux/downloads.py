@@ -94,7 +94,7 @@ class Fetcher:
             return None
         try:
             found = await anyio.getaddrinfo(host, parts.port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name at all
             raise ConnectionFailedError(f"cannot resolve the result's host {host}", kind="dns") from error
         addresses = [str(entry[4][0]) for entry in found]
         for address in addresses:
