@@ -98,6 +98,13 @@ def test_health_outlives_the_process(health, clock):
     assert not later.standing(KEY).resting
 
 
+def test_a_report_with_a_wrong_latency_is_damaged(health):
+    health.served(KEY, latency=1.0)
+    (record,) = health.to_plain()
+    with pytest.raises(ValueError, match="no health report"):
+        Health().restore([record | {"latency": []}])
+
+
 @pytest.mark.parametrize("junk", [[{}], [5], [{"key": ["a"]}], 7])
 def test_a_damaged_report_is_a_clear_error(health, junk):
     with pytest.raises(ValueError):  # noqa: PT011

@@ -156,7 +156,7 @@ class Health:
                     failures=[now - age - float(ago) for ago in item["failures"]],
                     open=bool(item["open"]),
                     probe_at=now - age + float(item["probe_in"]),
-                    latency=item["latency"],
+                    latency=None if item["latency"] is None else float(item["latency"]),
                     served=int(item["served"]),
                     failed=int(item["failed"]),
                     last_error=item["last_error"],
