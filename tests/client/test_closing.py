@@ -133,3 +133,42 @@ async def test_a_served_answer_is_not_called_abandoned(client, scripted):
                 break
         await stream.aclose()
         assert [attempt.outcome for attempt in stream.completion.trace.attempts] == ["served"]
+
+
+@pytest.fixture
+def defective(scripted):
+    """A provider whose stream cannot be closed without an error."""
+
+    class Defective(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            try:
+                yield Text(text="x")
+                yield Text(text="y")
+            finally:
+                raise ValueError("not closed")
+
+    return Defective(latency=0.1)
+
+
+async def test_who_breaks_off_goes_free_of_what_the_closing_raises(client, scripted, defective, caplog):
+    b = scripted(latency=0.2)
+    async with client(a=defective, b=b) as one, one.stream("org/model", "Hi") as stream:
+        async for event in stream:
+            if isinstance(event, Text):
+                break
+    assert b.requests == []
+    assert "closing its stream raised ValueError" in caplog.text
+
+
+async def test_what_the_closing_raises_hides_no_reason(client, scripted):
+    class Broken(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            try:
+                yield "no event"
+            finally:
+                raise ValueError("not closed")
+
+    with pytest.raises(PlugmuxError, match="gave str, which is no event"):
+        await client(a=Broken()).complete("org/model", "Hi")

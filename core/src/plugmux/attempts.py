@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import anyio
 import attrs
 
 from plugmux.credentials import Credential
@@ -25,7 +24,7 @@ from plugmux.errors import (
 from plugmux.events import Attempt, Event, Finish, FinishReason, Notice, Reset, Text
 from plugmux.failover import Failover, Turn
 from plugmux.fold import Fold
-from plugmux.guard import admit, failure_of, isolated, opened
+from plugmux.guard import admit, closed, failure_of, isolated, opened
 from plugmux.http import conceal
 from plugmux.job import Job
 from plugmux.messages import Message, gone_on
@@ -39,8 +38,6 @@ if TYPE_CHECKING:
     from plugmux.completion import Try
 
 __all__ = ["Run", "events_of"]
-
-CLOSE_SECONDS = 5.0
 
 
 async def events_of(opened: AbstractAsyncContextManager[Run]) -> AsyncGenerator[Event, None]:
@@ -159,8 +156,7 @@ class Run:
             try:
                 yield stream, session
             finally:
-                with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-                    await stream.aclose()
+                await closed(stream, session.provider)
 
     async def _session(self, turn: Turn) -> Session:
         job, model = self.job, turn.candidate.model

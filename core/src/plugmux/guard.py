@@ -6,12 +6,16 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import anyio
+
 from plugmux.errors import InvalidRequestError, PluginError, PlugmuxError, ProviderError
 from plugmux.events import Attempt, Event, Media, Reasoning, Text, ToolCall
 from plugmux.model import Model
 from plugmux.stopwatch import Stopwatch
 
-__all__ = ["admit", "failure_of", "isolated", "opened"]
+__all__ = ["admit", "closed", "failure_of", "isolated", "opened"]
+
+CLOSE_SECONDS = 5.0
 
 CONTENT = frozenset({Text, Reasoning, ToolCall, Media})
 _FROM_PLUGINS = frozenset(Event.__args__) - {Attempt}
@@ -40,6 +44,19 @@ def opened(stream: Any, provider: str) -> AsyncGenerator[Event, None]:
         given = type(stream).__name__
         raise PluginError(f"create_stream gave {given} where an async generator belongs", plugin=provider)
     return stream  # type: ignore[no-any-return]
+
+
+async def closed(stream: AsyncGenerator[Event, None], provider: str) -> None:
+    """Close a stream, within 5 s. What that raises is logged and no more: it would take the place of why
+    the stream is closed, and who breaks off or is cancelled would be sent to the next provider."""
+    try:
+        with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+            await stream.aclose()
+    except (Exception, SystemExit) as error:  # noqa: BLE001  foreign code
+        import logging
+
+        kind = type(error).__name__  # what it says may hold a secret
+        logging.getLogger("plugmux").warning("plugin %r: closing its stream raised %s", provider, kind)
 
 
 def admit(event: object, provider: str, watch: Stopwatch) -> None:
