@@ -18,6 +18,7 @@ from plugmux import (
     Text,
     hookimpl,
 )
+from plugmux.background import BackgroundLoop
 
 
 @pytest.fixture
@@ -85,6 +86,51 @@ def test_a_client_that_could_not_begin_can_be_closed(monkeypatch, tmp_path):
     one.close()
 
 
+def test_a_call_that_is_under_way_is_told_that_the_client_was_closed(blocking, endless):
+    failures = []
+
+    def call():
+        try:
+            one.complete("org/model", "hi")
+        except PlugmuxError as error:
+            failures.append(str(error))
+
+    one = blocking(a=endless)
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert endless.begun.wait(5)
+    one.close()
+    thread.join(10)
+    assert failures == ["the client was closed while the request was under way"]
+
+
+def test_a_loop_that_is_being_given_work_is_not_stopped_before_it_has_it():
+    class Portal:
+        """Somebody else stops the loop just when work is handed over."""
+
+        def __init__(self, portal):
+            self.portal = portal
+
+        def __getattr__(self, name):
+            return getattr(self.portal, name)
+
+        def start_task_soon(self, work):
+            stopping.start()
+            stopping.join(0.1)
+            return self.portal.start_task_soon(work)
+
+    async def work():
+        return "served"
+
+    loop = BackgroundLoop()
+    assert loop.call(work) == "served"
+    stopping = threading.Thread(target=loop.stop)
+    loop._portal = Portal(loop._portal)
+    task = loop.start(work)
+    stopping.join(10)
+    assert task.future.done()
+
+
 @pytest.fixture
 def endless(scripted):
     """A provider that says one word and then nothing, until its stream is closed."""
@@ -92,6 +138,7 @@ def endless(scripted):
     class Endless(scripted):
         def __init__(self):
             super().__init__()
+            self.begun = threading.Event()
             self.left = threading.Event()
 
         @hookimpl
@@ -99,6 +146,7 @@ def endless(scripted):
             self.requests.append(request)
             try:
                 yield Text(text="x")
+                self.begun.set()
                 await anyio.sleep_forever()
             finally:
                 self.left.set()

@@ -89,17 +89,22 @@ class BackgroundLoop:
             raise PlugmuxError(
                 "the blocking client was called from its own event loop; use plugmux.AsyncClient there"
             )
-        with self._gate:
-            portal = self._portal or self._open()
         task = BackgroundTask(work, self)
-        task.future = portal.start_task_soon(task.run)
+        with self._gate:  # or `stop` could come between: what a stopped loop is given is never begun
+            portal = self._portal or self._open()
+            task.future = portal.start_task_soon(task.run)
         return task
 
     def call(self, work: Callable[[], Awaitable[Result]]) -> Result:
-        """Run `work` there and wait; an interrupt of the wait cancels it."""
+        """Run `work` there and wait; an interrupt of the wait cancels it.
+
+        Raises PlugmuxError when the loop is stopped meanwhile.
+        """
         task = self.start(work)
         try:
             return task.future.result()
+        except CancelledError as error:
+            raise PlugmuxError("the client was closed while the request was under way") from error
         except BaseException:
             task.close()
             raise
@@ -114,11 +119,12 @@ class BackgroundLoop:
     def stop(self) -> None:
         with self._gate:
             portal, self._portal = self._portal, None
-        if portal is None or self._thread is None:
+            thread = self._thread  # by the time this one ends there may be another
+        if portal is None or thread is None:
             return
         with suppress(RuntimeError):
             portal.call(portal.stop, True)
-        self._thread.join(5)
+        thread.join(5)
 
 
 def _run_loop(ready: Future[tuple[BlockingPortal, AbstractEventLoop]]) -> None:

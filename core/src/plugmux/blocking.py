@@ -246,10 +246,11 @@ class Client:
 
     def close(self) -> None:
         """Close every connection and end the thread. The client may be used again."""
-        if self._entered:
-            self._entered = False
-            self._loop.call(lambda: self._client.__aexit__(None, None, None))
-        self._loop.stop()
+        with self._gate:
+            if self._entered:
+                self._entered = False
+                self._loop.call(lambda: self._client.__aexit__(None, None, None))
+            self._loop.stop()
 
 
 _clients: WeakSet[Client] = WeakSet()
