@@ -119,13 +119,14 @@ class Catalog:
 
     async def look_up(self, name: str, providers: Iterable[str]) -> tuple[ModelMap, dict[str, str]]:
         """Ask these providers for a name that is not in the map. Gives the map with what they found,
-        and what each of the others said. "No" is remembered for a while."""
+        and what each of the others said. "No" is remembered for a while, and for a moment that somebody
+        failed to answer."""
         providers = list(providers)
         key = f"{name} @ {','.join(sorted(providers))}"
         until, models, reasons = self._looked_up.get(key, (0.0, (), {}))
         if until < self.clock():
-            models, reasons = await self._ask_all(name, providers)
-            until = self.clock() + (LIST_SECONDS if models else NO_SECONDS)
+            models, reasons, sure = await self._ask_all(name, providers)
+            until = self.clock() + (LIST_SECONDS if models else NO_SECONDS if sure else SLOW_SECONDS)
             self._forget_old_names()
             self._looked_up[key] = until, models, reasons
             if models:
@@ -252,7 +253,8 @@ class Catalog:
 
     async def _ask_all(
         self, wanted: str, providers: Sequence[str]
-    ) -> tuple[tuple[Model, ...], dict[str, str]]:
+    ) -> tuple[tuple[Model, ...], dict[str, str], bool]:
+        """What was found, the reasons of those who found nothing, and whether all of them gave an answer."""
         found: dict[str, tuple[Model, ...]] = {}
         reasons: dict[str, str] = {}
 
@@ -271,7 +273,8 @@ class Catalog:
         async with anyio.create_task_group() as group:
             for name in providers:
                 group.start_soon(ask_one, name)
-        return tuple(model for name in providers for model in found.get(name, ())), reasons
+        models = tuple(model for name in providers for model in found.get(name, ()))
+        return models, reasons, len(found) == len(providers)
 
 
 def stamp(models: Any, provider: str, source: str, now: float) -> tuple[Model, ...]:
