@@ -2,10 +2,12 @@
 
 import io
 import os
+import threading
 
 import pytest
 
 from plugmux import (
+    AllProvidersFailedError,
     Conversation,
     Finish,
     InvalidInputError,
@@ -17,6 +19,7 @@ from plugmux import (
     StreamCutError,
     Text,
     Usage,
+    hookimpl,
 )
 from plugmux.messages import ProviderState
 
@@ -35,6 +38,11 @@ async def test_a_path_in_the_environment_need_not_be_unicode(client, scripted):
     assert (await client(a=scripted(), environ=environ).complete("org/model", "hi")).text == "hello"
 
 
+async def test_a_home_folder_need_not_be_known(client, scripted):
+    environ = {"HF_HOME": "~nobody-of-this-name/huggingface"}
+    assert (await client(a=scripted(), environ=environ).complete("org/model", "hi")).text == "hello"
+
+
 @pytest.mark.parametrize("n", [None, 1, 4])
 async def test_an_open_file_is_read_once_for_all_answers(client, scripted, n):
     picture = Media.from_bytes(b"\x89PNG\r\n\x1a\n", kind="image")
@@ -50,6 +58,48 @@ async def test_several_pictures_by_one_seed_are_not_one_picture(client, scripted
     a = scripted(*[[picture, Finish()] for _ in range(3)], tasks=("text-to-image",))
     await client(a=a).complete("org/model", "x", seed=7, n=3)
     assert sorted(request.options.seed for request in a.requests) == [7, 8, 9]
+
+
+async def test_several_answers_have_the_time_of_one_request(client, scripted, clock):
+    class Slow(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            self.requests.append(request)
+            clock.now += 4
+            yield Text(text="x")
+            yield Finish()
+
+    a = Slow()
+    done = await client(a=a).complete("org/model", "x", n=8, timeout=10)
+    assert 0 < len(a.requests) < 8
+    assert any(notice.code == "answer-failed" for notice in done.notices)
+
+
+async def test_the_time_for_a_request_bounds_reading_its_attachment_too(client, scripted):
+    class Pipe:
+        def __init__(self):
+            self.filled = threading.Event()
+
+        def read(self):
+            self.filled.wait(10)
+            return b"a picture"
+
+    pipe = Pipe()
+    one = client(a=scripted(tasks=("image-to-image",)))
+    with pytest.raises(AllProvidersFailedError, match=r"the 0\.05 s were over"):
+        await one.complete("org/model", "x", image=pipe, timeout=0.05)
+    assert not pipe.filled.is_set()
+    pipe.filled.set()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("limits", {"total": 3}), ("token", 7), ("conversation", "one"), ("model", 7)]
+)
+async def test_an_argument_of_a_wrong_kind_is_named(client, scripted, field, value):
+    arguments = {"model": "org/model", "messages": "x", field: value}
+    with pytest.raises(InvalidInputError) as caught:
+        await client(a=scripted()).complete(**arguments)
+    assert caught.value.field == field
 
 
 async def test_several_answers_cost_what_they_cost_together(client, scripted):

@@ -173,6 +173,13 @@ def test_an_attachment_that_cannot_be_read_names_its_field(given: object) -> Non
     assert caught.value.field == "image"
 
 
+def test_a_file_that_was_closed_is_no_attachment() -> None:
+    file = io.BytesIO(PNG)
+    file.close()
+    with pytest.raises(InvalidInputError, match="audio: the file cannot be read"):
+        attachment_from(file, field="audio")
+
+
 def test_a_folder_is_no_attachment(tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="cannot read"):
         attachment_from(tmp_path, field="audio")

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from plugmux.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from plugmux.messages import Conversation, MessagesInput
     from plugmux.model import Task
-    from plugmux.planning import Asked
+    from plugmux.planning import Asked, Plan
     from plugmux.requests import Limits, Policy
+    from plugmux.runtime import Runtime
 
 __all__ = ["Call", "task_from"]
 
 _ATTACHED = ("image", "audio")
+
+Checked = TypeVar("Checked")
 
 
 class Call:
@@ -41,9 +44,9 @@ class Call:
     ) -> None:
         from plugmux.messages import Conversation, messages_from
         from plugmux.planning import model_names
-        from plugmux.requests import options_from, policy_from
+        from plugmux.requests import Limits, options_from, policy_from
 
-        if isinstance(conversation, Mapping):
+        if conversation is not None and not isinstance(conversation, Conversation):
             conversation = Conversation.from_dict(conversation)
         self.models = model_names(model)
         if conversation is not None and system is not None:
@@ -56,11 +59,19 @@ class Call:
         self.task = task_from(task)
         self.policy = policy_from(_policy_over(defaults, policy))
         self.timeout = _seconds(timeout)
-        self.token = token
-        self.limits = limits
+        self.token = _checked(token, str, "token")
+        self.limits = _checked(limits, Limits, "limits")
         self.n = _count(n)
         self._attached = {name: options.pop(name) for name in _ATTACHED if options.get(name) is not None}
         self.options = options_from(options)
+        self._until: float | None = None
+
+    def until(self, now: float) -> float:
+        """The moment at which it must be over. Its time runs from when this is asked first, and is one for
+        all of several answers."""
+        if self._until is None:
+            self._until = now + (self.timeout or float("inf"))
+        return self._until
 
     def variation(self, index: int) -> Call:
         """The call for one of several answers: one seed for all would make them all alike."""
@@ -71,6 +82,24 @@ class Call:
         varied = copy(self)
         varied.options = evolve(self.options, seed=self.options.seed + index)
         return varied
+
+    async def planned(self, runtime: Runtime) -> tuple[Asked, Plan]:
+        """The request with its attachments read, and its route. Raises InvalidInputError, NoRouteError, and
+        AllProvidersFailedError when the time is up."""
+        from anyio import move_on_after
+
+        from plugmux.errors import AllProvidersFailedError
+        from plugmux.planning import Planner
+
+        now = runtime.clocks.monotonic()
+        with move_on_after(self.until(now) - now):
+            asked = await self.ready()
+            return asked, await Planner(runtime=runtime, asked=asked).plan()
+        name = ", ".join(self.models) or "the default model"
+        raise AllProvidersFailedError(
+            f"no provider could serve {name!r}: the {self.timeout:g} s were over before anybody was asked",
+            model=name,
+        )
 
     async def ready(self) -> Asked:
         """The request with its attachments read. Raises InvalidInputError."""
@@ -96,7 +125,7 @@ class Call:
         from plugmux.messages import attachment_from
 
         read: dict[str, Any] = {
-            name: await run_sync(partial(attachment_from, given, field=name))
+            name: await run_sync(partial(attachment_from, given, field=name), abandon_on_cancel=True)
             for name, given in self._attached.items()
         }
         self.options = evolve(self.options, **read)
@@ -135,6 +164,12 @@ def task_from(given: Task | str | None) -> Task | None:
     except ValueError:
         known = ", ".join(task.value for task in Task)
         raise InvalidInputError(f"unknown task {given!r}; known: {known}", field="task") from None
+
+
+def _checked(given: Any, kind: type[Checked], field: str) -> Checked | None:
+    if given is None or isinstance(given, kind):
+        return given
+    raise InvalidInputError(f"expected {kind.__name__}, got {type(given).__name__}", field=field)
 
 
 def _seconds(given: float | None) -> float | None:

@@ -94,13 +94,11 @@ class AsyncStream:
         """The call planned, and its run, watched for what blocks the loop."""
         from plugmux.attempts import Run
         from plugmux.job import Job
-        from plugmux.planning import Planner
 
         call = self._call
         async with self._client._use() as runtime:
-            until = runtime.clocks.monotonic() + (call.timeout or float("inf"))
-            asked = await call.ready()
-            plan = await Planner(runtime=runtime, asked=asked).plan(within=call.timeout)
+            until = call.until(runtime.clocks.monotonic())
+            asked, plan = await call.planned(runtime)
             job = Job(
                 id=os.urandom(16).hex(),
                 route=plan.route,
@@ -187,10 +185,15 @@ class AsyncClient:
         call = self._call(model, messages, arguments)
         if call.n == 1:
             return await AsyncStream(self, call).until_done()
+        from anyio import move_on_after
+
         from plugmux.fanout import several
 
-        await call.read_attachments()
-        return await several(lambda index: AsyncStream(self, call.variation(index)), call.n)
+        async with self._use() as runtime:
+            call.until(runtime.clocks.monotonic())
+            with move_on_after(call.timeout):  # each answer says that its time was over
+                await call.read_attachments()
+            return await several(lambda index: AsyncStream(self, call.variation(index)), call.n)
 
     async def models(
         self, task: Task | str | None = None, provider: str | None = None, *, refresh: bool = False

@@ -227,7 +227,10 @@ def _of_path(path: str, field: str) -> Attachment:
 
 
 def _of_file(file: Any, field: str) -> Attachment:
-    content = file.read()
+    try:
+        content = file.read()
+    except (OSError, ValueError) as error:  # ValueError: it is closed
+        raise InvalidInputError(f"the file cannot be read: {error}", field=field) from error
     if not isinstance(content, bytes):
         raise InvalidInputError("the file must be opened in binary mode", field=field)
     return _of_bytes(content, os.path.basename(str(getattr(file, "name", "file"))), field)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import anyio
 
 from plugmux.entrypoints import KNOWN_DISTRIBUTIONS
-from plugmux.errors import AllProvidersFailedError, InvalidInputError, NoRouteError, PlugmuxError
+from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
 from plugmux.events import Notice
 from plugmux.messages import Message
 from plugmux.model import Auth, Model, Task
@@ -57,20 +57,8 @@ class Planner:
         self.runtime = runtime
         self.asked = asked
 
-    async def plan(self, *, within: float | None = None) -> Plan:
-        """The route, `within` these seconds. Raises NoRouteError when nobody can serve the request, and
-        AllProvidersFailedError when the time is up."""
-        if within is None:
-            return await self._plan()
-        with anyio.move_on_after(within):
-            return await self._plan()
-        name = ", ".join(self.asked.models) or "the default model"
-        raise AllProvidersFailedError(
-            f"no provider could serve {name!r}: the {within:g} s were over before the models were listed",
-            model=name,
-        )
-
-    async def _plan(self) -> Plan:
+    async def plan(self) -> Plan:
+        """The route. Raises NoRouteError when nobody can serve the request."""
         plan = await self.explain()
         if not plan.route.candidates:
             raise self._all_dropped(plan.route)
@@ -252,6 +240,8 @@ def model_names(given: str | Iterable[str] | None) -> tuple[str, ...]:
     """The names a caller gave: none, one, or several in order of wish. Raises InvalidInputError."""
     if given is None:
         return ()
+    if not isinstance(given, Iterable):
+        raise InvalidInputError(f"expected a name or names, got {type(given).__name__}", field="model")
     names = (given,) if isinstance(given, str) else tuple(given)
     for name in names:
         if not isinstance(name, str) or not name.strip():

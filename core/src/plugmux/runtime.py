@@ -269,14 +269,15 @@ class Runtime:
 
 
 def _credential_files(environ: Mapping[str, str], home: Path) -> list[Path]:
-    hub = Path(environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    token = Path(environ.get("HF_TOKEN_PATH") or hub / "token").expanduser()
+    hub = Path(environ.get("HF_HOME") or "~/.cache/huggingface")
+    token = Path(environ.get("HF_TOKEN_PATH") or hub / "token")
     return [token, home / "credentials.json", home / "config.toml"]
 
 
 def _age(path: Path) -> str:
     try:
+        path = path.expanduser()
         status = path.stat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
         return ""
     return f"{path}:{status.st_mtime_ns}:{status.st_size}"
