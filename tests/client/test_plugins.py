@@ -213,10 +213,24 @@ async def test_an_extension_wraps_every_providers_stream(client, entry_point, sc
     assert closed == ["good"]
 
 
-async def test_a_broken_extension_is_set_aside_and_the_provider_serves(client, entry_point, scripted):
-    bad = entry_point("bad", raising(ImportError("no")))
-    bad.group = "plugmux.extensions"
-    assert (await client(bad, entry_point("good", scripted())).complete("org/model", "hi")).text == "hello"
+async def test_a_provider_and_an_extension_may_have_the_same_name(client, entry_point, scripted):
+    @stream_wrapper
+    async def shouting(stream, request, session):
+        async for event in stream:
+            yield Text(text=event.text.upper()) if isinstance(event, Text) else event
+
+    extension = SimpleNamespace(create_stream=shouting)
+    both = entry_point("acme", lambda: extension, group="plugmux.extensions"), entry_point("acme", scripted())
+    assert (await client(*both).complete("org/model", "hi")).text == "HELLO"
+
+
+@pytest.mark.parametrize("name", ["bad", "good"])
+async def test_a_broken_extension_is_left_out_with_a_word(client, entry_point, scripted, caplog, name):
+    bad = entry_point(name, raising(ImportError("no")), group="plugmux.extensions")
+    one = client(bad, entry_point("good", scripted()), entry_point("other", scripted()))
+    assert (await one.complete("org/model", "hi")).text == "hello"
+    assert [status.verdict for status in await one.providers(check=True)] == ["ok", "ok"]
+    assert caplog.text.count("an extension is left out") == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ ever, exits or crashes sets that one plugin aside, with a reason and a remedy, a
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -87,6 +88,7 @@ class Registry:
         self.extensions = extensions or {}
         self.load_seconds = load_seconds
         self.problems: dict[str, PluginError] = {}
+        self.extension_problems: dict[str, PluginError] = {}
         self._cache = cache
         self._loaded: dict[str, Plugin] = {}
         self._extension_targets: list[tuple[str, Any]] | None = None
@@ -196,11 +198,13 @@ class Registry:
         manager.add_hookspecs(Hooks)
         for name, extension in self._load_extensions():
             try:
-                _register(manager, extension, self.extensions[name])
+                _register(manager, extension, self.extensions[name], as_name=f"{name} (extension)")
             except PluginError as error:
-                self.problems[name] = error
+                self._leave_out(name, error)
                 manager.unregister(extension)
-        _register(manager, target, found)  # last registered is first asked: the provider's own first
+        _register(
+            manager, target, found, as_name=found.name
+        )  # last registered is first asked: the provider's own first
         if not any(call.plugin is target for call in manager.hook.create_stream.get_hookimpls()):
             raise PluginError(
                 "it has no create_stream hook",
@@ -222,7 +226,13 @@ class Registry:
             try:
                 yield name, self._import(found)
             except PluginError as error:
-                self.problems[name] = error
+                self._leave_out(name, error)
+
+    def _leave_out(self, name: str, error: PluginError) -> None:
+        """Do without an extension, and say so once: nothing else would tell that it has no effect."""
+        if name not in self.extension_problems:
+            self.extension_problems[name] = error
+            logging.getLogger("plugmux").warning("an extension is left out: %s", error)
 
 
 def _again(error: PluginError) -> PluginError:
@@ -232,9 +242,10 @@ def _again(error: PluginError) -> PluginError:
     return again
 
 
-def _register(manager: pluggy.PluginManager, target: Any, found: Found) -> None:
+def _register(manager: pluggy.PluginManager, target: Any, found: Found, *, as_name: str) -> None:
+    """`as_name` because a distribution may call its provider and its extension the same."""
     try:
-        manager.register(target, name=found.name)
+        manager.register(target, name=as_name)
         manager.check_pending()
         _check_wrappers(manager, target)
     except Exception as error:
