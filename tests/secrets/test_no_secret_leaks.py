@@ -68,6 +68,20 @@ async def test_the_token_does_reach_its_own_service(settings):
         assert chats(server)[0].headers["authorization"] == f"Bearer {SECRET}"
 
 
+async def test_a_list_of_models_that_quotes_the_token_shows_it_nowhere(settings, tmp_path):
+    def echo(request):
+        return replies.answer(f"you sent {request.headers.get('authorization')}")
+
+    async with FaultServer(echo) as server, AsyncClient(settings=settings(server)) as client:
+        with pytest.raises(PlugmuxError, match="you sent") as caught:
+            await client.complete("org/unknown", "hi")
+        statuses = await client.providers()
+    assert SECRET not in str(caught.value) + repr(statuses)
+    kept = [path.read_text() for path in tmp_path.rglob("*.json")]
+    assert kept
+    assert SECRET not in "".join(kept)
+
+
 @pytest.mark.parametrize("status", [302, 307, 308])
 async def test_a_foreign_redirect_is_followed_without_the_token(settings, status):
     async with FaultServer(replies.stream(chat.chunks())) as foreign:

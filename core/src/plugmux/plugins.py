@@ -202,9 +202,8 @@ class Registry:
             except PluginError as error:
                 self._leave_out(name, error)
                 manager.unregister(extension)
-        _register(
-            manager, target, found, as_name=found.name
-        )  # last registered is first asked: the provider's own first
+        # Last registered is first asked: the provider's own first.
+        _register(manager, target, found, as_name=found.name)
         if not any(call.plugin is target for call in manager.hook.create_stream.get_hookimpls()):
             raise PluginError(
                 "it has no create_stream hook",

@@ -23,7 +23,7 @@ from plugmux.entrypoints import find
 from plugmux.errors import PluginError, PlugmuxError, ProviderError
 from plugmux.guard import isolated
 from plugmux.health import Health
-from plugmux.http import Http
+from plugmux.http import Http, conceal
 from plugmux.installed import installed
 from plugmux.model import Model
 from plugmux.plugins import Plugin, Registry
@@ -218,11 +218,16 @@ class Runtime:
         except PlugmuxError:
             credential = None  # public lists need none; what needs one says so itself
         session = self.session(provider, credential=credential)
-        with isolated(provider, "get_models"):
-            awaitable = plugin.hook.get_models(session=session, wanted=wanted)
-            if awaitable is None:
-                return plugin.static_models(session.settings)
-            return await awaitable  # type: ignore[no-any-return]
+        try:
+            with isolated(provider, "get_models"):
+                awaitable = plugin.hook.get_models(session=session, wanted=wanted)
+                if awaitable is None:
+                    return plugin.static_models(session.settings)
+                return await awaitable  # type: ignore[no-any-return]
+        except ProviderError as error:  # what it says is shown, and kept on disk
+            if credential is not None:
+                conceal(error, credential)
+            raise
 
     def _listing_key(self, provider: str) -> str:
         """Names a provider's list in the cache: by plugin version, settings, and what its credential may
