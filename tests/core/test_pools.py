@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
+from plugmux.errors import ConnectionFailedError
+from plugmux.http import Http
+from plugmux.requests import Limits
+from plugmux.stopwatch import Stopwatch
+from plugmux.testing import FaultServer, replies
+from plugmux.transport import Transport
 from plugmux.transports import pools as module
-from plugmux.transports.pools import CROWD, IDLE_SECONDS, Pool, Pools
+from plugmux.transports.pools import CROWD, IDLE_SECONDS, Pool, Pools, make_transport
 
 URL = "http://service.example/"
 
@@ -81,3 +88,46 @@ async def test_closing_closes_every_pool() -> None:
     taken = await rush(pools, 2 * CROWD)
     await pools.aclose()
     assert all(transport.closed for transport in transports(taken))
+
+
+class Late(httpx.AsyncBaseTransport):
+    """A transport that connects when it is let; `asked` is when somebody waits for that."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self.inner = inner
+        self.asked = anyio.Event()
+        self.let = anyio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked.set()
+        await self.let.wait()
+        return await self.inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def test_a_connection_that_stands_after_the_client_was_closed_is_closed_too(
+    kind: str, anyio_backend_name: str
+) -> None:
+    if (kind, anyio_backend_name) == ("fast", "trio"):
+        pytest.skip("the fast transport runs on asyncio only")
+    made: list[Late] = []
+
+    def late(**options: Any) -> Late:
+        made.append(Late(make_transport(kind, **options)))
+        return made[-1]
+
+    async def close() -> None:
+        while not made:
+            await anyio.lowlevel.checkpoint()
+        await made[0].asked.wait()
+        await transport.aclose()
+        made[0].let.set()
+
+    transport = Transport(factory=late)
+    async with FaultServer(replies.answer("hello")) as server, anyio.create_task_group() as group:
+        group.start_soon(close)
+        with pytest.raises(ConnectionFailedError, match="the client was closed"):
+            await Http(transport, Stopwatch(Limits()), None).request("GET", server.url)
+        await (await server.wait_for(1)).wait_left()

@@ -38,7 +38,13 @@ class HttpcoreTransport(httpx.AsyncBaseTransport):
         )
         with _translated():
             answer = await self._pool.handle_async_request(inner)
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer), request=request)
+        return httpx.Response(
+            answer.status,
+            headers=answer.headers,
+            stream=_Body(answer),
+            request=request,
+            extensions=answer.extensions,
+        )
 
     async def aclose(self) -> None:
         await self._pool.aclose()

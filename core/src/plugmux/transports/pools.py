@@ -36,6 +36,7 @@ class Pool:
         self.transport = transport
         self.room = room
         self.busy = 0
+        self.closed = False
         self.idle_since = time.monotonic()
 
     def give_back(self) -> None:
@@ -118,10 +119,12 @@ class Pools:
 
     async def aclose(self) -> None:
         opened, self._pools = self._pools, {}
+        every = [pool for pools in opened.values() for pool in pools]
+        for pool in every:
+            pool.closed = True
         with anyio.move_on_after(CLOSE_SECONDS, shield=True):
-            for pools in opened.values():
-                for pool in pools:
-                    await pool.transport.aclose()
+            for pool in every:
+                await pool.transport.aclose()
 
 
 def _with_room(pools: list[Pool]) -> Pool | None:

@@ -16,7 +16,7 @@ from plugmux.stopwatch import Stopwatch
 from plugmux.transports.exchange import Exchange
 from plugmux.transports.failures import send_error
 from plugmux.transports.lean_httpx import httpx
-from plugmux.transports.pools import Pools
+from plugmux.transports.pools import CLOSE_SECONDS, Pool, Pools
 
 if TYPE_CHECKING:
     from plugmux.transport import Outgoing
@@ -67,6 +67,9 @@ class Sender:
         pool = await self.pools.take(outgoing.url)
         try:
             response = await pool.transport.handle_async_request(request)
+            if pool.closed:
+                await _abandon(response, pool)
+                raise ConnectionFailedError("the client was closed", kind="reset")
         except BaseException as error:
             pool.give_back()
             if isinstance(error, (httpx.HTTPError, httpx.StreamError, OSError, ValueError)):
@@ -111,6 +114,15 @@ def _sent(headers: Mapping[str, str]) -> dict[str, str]:
         if not sendable(value):
             raise ConnectionFailedError(f"the header {name!r} is no text that can be sent", kind="address")
     return {name: value.strip() for name, value in headers.items()}
+
+
+async def _abandon(response: httpx.Response, pool: Pool) -> None:
+    """Close a connection that was still being made when its pool was closed, which so knows nothing of it."""
+    with anyio.move_on_after(CLOSE_SECONDS, shield=True):
+        if (connection := response.extensions.get("network_stream")) is not None:
+            await connection.aclose()
+        await response.aclose()
+        await pool.transport.aclose()
 
 
 class _Body(httpx.AsyncByteStream):
