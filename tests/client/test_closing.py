@@ -99,6 +99,40 @@ async def test_who_comes_while_the_last_one_leaves_gets_a_line_of_his_own(client
     assert lines.lines[1].closed
 
 
+async def test_a_line_that_stands_after_the_client_was_closed_is_closed_too(client, scripted):
+    class Slow(scripted):
+        def __init__(self):
+            super().__init__()
+            self.line = Line()
+            self.asked = anyio.Event()
+            self.let = anyio.Event()
+
+        async def open(self):
+            self.asked.set()
+            await self.let.wait()
+            return self.line
+
+        @hookimpl
+        async def create_stream(self, request, session):
+            await session.resource("line", self.open)
+            yield Text(text="x")
+            yield Finish()
+
+    a = Slow()
+    one = client(a=a)
+    async with one, anyio.create_task_group() as group:
+
+        async def close():
+            await a.asked.wait()
+            await one.aclose()
+            a.let.set()
+
+        group.start_soon(close)
+        with pytest.raises(PlugmuxError, match="the client was closed"):
+            await one.complete("org/model", "Hi")
+    assert a.line.closed
+
+
 def test_one_client_serves_two_loops_at_once(client, lines):
     one = client(a=lines)
     other_done = threading.Event()

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from plugmux.cache import Cache
 from plugmux.credentials import Credential
-from plugmux.errors import PluginError
+from plugmux.errors import PluginError, PlugmuxError
 from plugmux.guard import isolated
 from plugmux.http import Http
 from plugmux.media import Media, MediaKind
@@ -41,16 +41,22 @@ class Resources:
 
     def __init__(self) -> None:
         self._open: dict[str, Closable] = {}
+        self._closed = False
         self._locks: dict[str, anyio.Lock] = {}
 
     async def get(self, key: str, factory: Callable[[], Awaitable[Resource]]) -> Resource:
+        """Raises PlugmuxError when they were closed before this one was made."""
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._open:
                 self._open[key] = await factory()
+                if self._closed:
+                    await self.aclose()
+                    raise PlugmuxError("the client was closed")
             return self._open[key]  # type: ignore[return-value]
 
     async def aclose(self) -> None:
         """Close all, newest first. One that fails or hangs does not keep the others open."""
+        self._closed = True
         while self._open:
             _, resource = self._open.popitem()
             with anyio.move_on_after(5, shield=True):
