@@ -44,6 +44,7 @@ class Script:
 
     `inputs` and `outputs` are `(kind, name, props)`; a State has no name. `messages` are the job's, as
     objects or as bytes; `after` replaces the stream's end. `answers` are replies by path, before all else.
+    `root` is the path below which the app is.
     """
 
     inputs: list[tuple[str, str, dict[str, Any]]] = field(factory=lambda: [("textbox", "prompt", {})])
@@ -61,9 +62,10 @@ class Script:
     files: dict[str, bytes] = field(factory=dict)
     spaces: dict[str, dict[str, Any]] = field(factory=dict)
     answers: dict[str, Any] = field(factory=dict)
+    root: str = ""
 
     def reply(self, request: SeenRequest) -> Reply:
-        path = request.path.partition("?")[0]
+        path = request.path.partition("?")[0].removeprefix(self.root)
         if path in self.answers:
             return replies.chosen(self.answers[path], request)
         if path.startswith("/api/spaces/"):

@@ -398,6 +398,18 @@ async def test_the_address_of_a_stream_stays_at_the_app(
     assert server.requests[-1].path == "/@169.254.169.254/x"
 
 
+async def test_a_stream_of_an_app_below_a_path_is_found(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.root = "/below"
+    script.outputs = [("audio", "Sound", {"streaming": True})]
+    sound = says.file("s/r/5", f"{server.url}/below/gradio_api/stream/s/r/5", stream=True)
+    script.messages = [says.done(sound), says.close]
+    script.answers["/gradio_api/stream/s/r/5"] = replies.answer(b"sound", content_type="audio/wav")
+    (media,) = kinds(await collect(f"{server.url}/below"), Media)
+    assert media.data == b"sound"
+
+
 async def test_a_sound_in_pieces_is_joined(
     server: FaultServer, script: Any, says: Any, collect: Collect
 ) -> None:
@@ -556,6 +568,22 @@ async def test_what_an_assistant_thinks_is_reasoning_and_not_its_answer(
     assert words(events) == "Me"
 
 
+async def test_thoughts_outlive_a_text_that_is_replaced(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.inputs = [("textbox", "message", {}), ("chatbot", "history", {"value": []})]
+    script.outputs = [("chatbot", "history", {})]
+    thought = {"role": "assistant", "content": "Hm", "metadata": {"title": "Thinking"}}
+    script.messages = [
+        says.generating([thought, {"role": "assistant", "content": "…"}]),
+        says.done([thought, {"role": "assistant", "content": "Me"}]),
+        says.close,
+    ]
+    events = await collect(server.url, "Who?")
+    said = [e for e in events if isinstance(e, Reasoning | Reset | Text)]
+    assert said[-3:] == [Reset(why="the app replaced its text"), Reasoning(text="Hm"), Text(text="Me")]
+
+
 async def test_a_chatbot_takes_the_history_with_the_request(
     server: FaultServer, script: Any, says: Any, collect: Collect
 ) -> None:
@@ -683,7 +711,7 @@ async def test_an_image_at_a_private_address_is_not_fetched_for_an_app(
     painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
     url = "http://169.254.169.254/latest/meta-data"
     message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
-    with pytest.raises(ProviderError, match="private address"):
+    with pytest.raises(InvalidRequestError, match="cannot fetch the file to send: .* private address"):
         await collect(server.url, [message])
 
 

@@ -90,7 +90,10 @@ async def _with_bytes(session: Session, given: Attachment | str) -> Attachment:
         raise InvalidRequestError(str(error), param="image") from error
     if attachment.data is not None:
         return attachment
-    media = await session.download(attachment.url or "", kind=MediaKind.IMAGE)
+    try:
+        media = await session.download(attachment.url or "", kind=MediaKind.IMAGE)
+    except ProviderError as error:
+        raise InvalidRequestError(f"cannot fetch the file to send: {error.message}", param="image") from error
     return Attachment(name=attachment.name, mime_type=media.mime_type, data=media.data)
 
 
@@ -133,7 +136,8 @@ def _address(app: App, file: FileData) -> str:
         return urljoin(app.url + "/", file.url)
     path = file.path or ""
     if file.is_stream and file.url is not None:
-        return f"{app.url}/{urlsplit(file.url).path.lstrip('/')}"
+        below = urlsplit(file.url).path.removeprefix(f"{urlsplit(app.url).path}/")
+        return f"{app.url}/{below.lstrip('/')}"
     if path.startswith(("http://", "https://")):
         return path
     return app.at(_wire.file_route(path))

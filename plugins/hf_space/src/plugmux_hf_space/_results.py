@@ -161,4 +161,5 @@ class Growing:
         if text.startswith(said):
             return [Text(text=text[len(said) :])]
         again: list[Event] = [Reset(why="the app replaced its text")]
+        again += [Reasoning(text=self.thought)] if self.thought else []  # it is forgotten with the text
         return [*again, Text(text=text)] if text else again
