@@ -120,12 +120,28 @@ async def test_a_name_is_looked_up_and_its_dict_shaped_mapping_read(box: Any) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["flux", "spaces/a/b", "http://127.0.0.1/x", "a/b/c", "a/b?x=1", "/models/mine", ""]
+    "name", ["no-short-name", "spaces/a/b", "http://127.0.0.1/x", "a/b/c", "a/b?x=1", "/models/mine", ""]
 )
 async def test_what_is_no_id_of_the_hub_is_not_asked_for(box: Any, name: str) -> None:
     service = box.Service([])
     assert await listed(box, service, name) == []
     assert service.sent == []
+
+
+async def test_a_short_name_is_looked_up_as_the_model_that_it_means(box: Any) -> None:
+    id = "black-forest-labs/FLUX.1-Kontext-dev"
+    mapping = [served("fal-ai", "fal-ai/kontext", "image-to-image")]
+    service = box.Service([box.json({"id": id, "inferenceProviderMapping": mapping})])
+    [model] = await listed(box, service, "kontext")
+    assert (model.id, "kontext" in model.aliases) == (id, True)
+    assert service.sent[0].url.startswith(f"https://huggingface.co/api/models/{id}?")
+
+
+async def test_a_renamed_model_keeps_the_name_asked_for(box: Any) -> None:
+    moved = box.json({}, 307, {"Location": "/api/models/new/name"})
+    row = {"id": "new/name", "inferenceProviderMapping": [served("fal-ai", "fal-ai/new")]}
+    [model] = await listed(box, box.Service([moved, box.json(row)]), "old/name")
+    assert (model.id, model.remote_id) == ("old/name", "fal-ai/new")
 
 
 async def test_a_name_the_hub_does_not_know_has_no_models(box: Any) -> None:

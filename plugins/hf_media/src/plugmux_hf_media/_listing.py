@@ -14,7 +14,7 @@ from plugmux_hf_media._routes import Route
 from plugmux_hf_media._table import TASKS, route_of
 from plugmux_hf_media._wire import options_of
 
-__all__ = ["ALIASES", "known_models", "models_of", "static_models", "video_first"]
+__all__ = ["ALIASES", "id_of", "known_models", "models_of", "static_models", "video_first"]
 
 ALIASES = {
     "black-forest-labs/FLUX.1-dev": ("flux", "flux-dev"),
@@ -28,6 +28,11 @@ ALIASES = {
     "openai/whisper-large-v3": ("whisper",),
 }
 """Short names that the one rule for short names does not give by itself."""
+
+
+def id_of(name: str) -> str:
+    """The model's id that a short name means; any other name as it is."""
+    return next((id for id, names in ALIASES.items() if name in names), name)
 
 
 def models_of(model: HubModel, *, listed: bool = True) -> list[Model]:

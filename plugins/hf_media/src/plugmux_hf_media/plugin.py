@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 
 from plugmux.hooks import hookimpl
 from plugmux.model import Auth, Model
@@ -33,18 +34,23 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 
 @hookimpl
 async def get_models(session: Session, wanted: str | None) -> Sequence[Model]:
-    """The models of all tasks that somebody serves, video first; or those of one name, LoRAs included."""
+    """The models of all tasks that somebody serves, video first; or those of one name, LoRAs included.
+
+    A short name is looked up as the model that it means. A renamed one (the Hub redirects) keeps the name
+    asked for.
+    """
     from plugmux.huggingface.endpoints import Endpoints
     from plugmux.huggingface.hub import get_model
-    from plugmux_hf_media._listing import models_of
+    from plugmux_hf_media._listing import id_of, models_of
 
     endpoints = Endpoints.load(session.settings, session.environ)
     if wanted is None:
         return await _all_models(session, endpoints)
-    if not _HUB_ID.fullmatch(wanted):
+    name = id_of(wanted)
+    if not _HUB_ID.fullmatch(name):
         return ()
-    found = await get_model(session.http, endpoints, wanted, expand=FACTS)
-    return models_of(found, listed=False) if found else ()
+    found = await get_model(session.http, endpoints, name, expand=FACTS)
+    return models_of(attrs.evolve(found, id=name), listed=False) if found else ()
 
 
 @hookimpl
