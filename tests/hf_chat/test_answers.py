@@ -117,6 +117,13 @@ def test_a_piece_that_was_lost_as_a_malformed_line_is_made_good_by_the_final_ans
     assert sum(isinstance(event, Reset) for event in events) == 1
 
 
+def test_thoughts_that_came_apart_are_given_again_with_an_answer_that_was_doubled() -> None:
+    thought = {"type": "reasoning", "subtype": "stream", "token": "Hm."}
+    events = decoded(thought, token("one"), token("one"), final("one"), FINISHED)
+    again = events[events.index(Reset(why="the server produced the answer twice")) + 1 :]
+    assert again[:2] == [Reasoning(text="Hm."), Text(text="one")]
+
+
 def test_after_a_tool_the_final_answer_is_only_the_last_round() -> None:
     call = {"type": "tool", "subtype": "call", "uuid": "1", "call": {"name": "look", "parameters": {}}}
     events = decoded(token("Let me look. "), call, token("Done."), final("Done."), FINISHED)

@@ -206,8 +206,11 @@ class Answer:
         if update.get("subtype") == "status":
             return [Reasoning(status=str(update["status"]))]
         token = str(update["token"]).replace("\0", "")
-        self._said = self._said or bool(token)
-        return [Reasoning(text=token)] if token else []
+        if not token:
+            return []
+        self._said = True
+        self._found.append(Reasoning(text=token))
+        return self._found[-1:]
 
     def file(self, update: Mapping[str, Any]) -> list[Event | StoredFile]:
         sha = str(update["sha"])
