@@ -138,7 +138,7 @@ async def test_a_short_name_is_looked_up_as_the_model_that_it_means(box: Any) ->
 
 
 async def test_a_renamed_model_keeps_the_name_asked_for(box: Any) -> None:
-    moved = box.json({}, 307, {"Location": "/api/models/new/name"})
+    moved = box.json({}, 307, location="/api/models/new/name")
     row = {"id": "new/name", "inferenceProviderMapping": [served("fal-ai", "fal-ai/new")]}
     [model] = await listed(box, box.Service([moved, box.json(row)]), "old/name")
     assert (model.id, model.remote_id) == ("old/name", "fal-ai/new")
