@@ -403,7 +403,7 @@ def test_a_ratio_that_is_none_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(InvalidRequestError, match="aspect_ratio") as caught:
         encoded(provider, task, "org/m", "x", aspect_ratio=ratio)
-    assert (caught.value.param, caught.value.scope) == ("aspect_ratio", Scope.REQUEST)
+    assert (caught.value.param, caught.value.scope) == ("aspect_ratio", Scope.CANDIDATE)
 
 
 def test_a_resolution_that_is_none_is_refused_before_anything_is_sent() -> None:

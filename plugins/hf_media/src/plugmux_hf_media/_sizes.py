@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import frozen
 
-from plugmux.errors import InvalidInputError, InvalidRequestError, Scope
+from plugmux.errors import InvalidInputError, InvalidRequestError
 from plugmux.huggingface.images import size_of
 from plugmux.model import Task
 
@@ -88,5 +88,5 @@ def _ratio(text: str) -> float:
 
 
 def _bad(option: str, expected: str, given: str) -> InvalidRequestError:
-    message = f"{option}: expected {expected}, got {given!r}"
-    return InvalidRequestError(message, param=option, scope=Scope.REQUEST)
+    """The refusal of what makes no size. The next provider may have a word for it (`auto`, `4k`)."""
+    return InvalidRequestError(f"{option}: expected {expected}, got {given!r}", param=option)
