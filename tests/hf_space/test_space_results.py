@@ -59,7 +59,6 @@ TEXTS = [
     ("json", {"text": "hello", "files": []}, "hello"),
     ("json", {"role": "assistant", "content": "hello"}, "hello"),
     ("json", [{"role": "assistant", "content": [{"type": "text", "text": "hello"}]}], "hello"),
-    ("markdown", {"__type__": "update", "value": "hello"}, "hello"),
     ("chatbot", [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}], "hello"),
     (
         "chatbot",

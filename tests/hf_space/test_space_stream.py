@@ -336,6 +336,33 @@ async def test_a_picture_comes_from_its_path_and_not_from_its_address(
     assert kinds(events, Notice) == [Notice(code="result", message="Seed: 42")]
 
 
+async def test_a_picture_may_come_as_an_update_of_its_component(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
+) -> None:
+    painter.files = {"/tmp/a.png": picture}
+    changed = {"__type__": "update", "visible": True, "value": says.file("/tmp/a.png")}
+    painter.messages = [says.done(changed, {"__type__": "update", "value": 42}), says.close]
+    events = await collect(server.url)
+    (media,) = kinds(events, Media)
+    assert media.data == picture
+    assert kinds(events, Notice) == [Notice(code="result", message="Seed: 42")]
+
+
+async def test_an_update_without_a_value_leaves_what_was_there(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    unchanged = {"__type__": "update", "interactive": True}
+    script.messages = [
+        says.generating("Hel"),
+        says.generating([["append", [], "lo"]]),
+        says.generating([["replace", [], unchanged]]),
+        says.done(unchanged),
+        says.close,
+    ]
+    events = await collect(server.url)
+    assert [event for event in events if isinstance(event, Text | Reset)] == [Text(text="Hel"), Text(text="lo")]
+
+
 async def test_previews_come_before_the_picture_and_the_last_is_not_fetched_twice(
     server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes
 ) -> None:

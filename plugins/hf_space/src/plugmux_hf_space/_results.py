@@ -13,7 +13,7 @@ from plugmux.media import MediaKind
 from plugmux_hf_space._diffs import BrokenDiffError, apply_edits
 from plugmux_hf_space._tasks import Verdict
 
-__all__ = ["FileData", "Growing", "Replay", "files_of", "kind_of_file", "media_kind", "remarks"]
+__all__ = ["FileData", "Growing", "Replay", "files_of", "kind_of_file", "media_kind", "remarks", "shown"]
 
 MAX_TEXT = 16 * 1024 * 1024
 
@@ -41,6 +41,13 @@ _KINDS = {
     "imageslider": MediaKind.IMAGE,
     "imageeditor": MediaKind.IMAGE,
 }
+
+
+def shown(value: Any, before: Any = None) -> Any:
+    """What a component holds after an answer: an update of it (recorded) may leave the value `before`."""
+    if isinstance(value, Mapping) and value.get("__type__") == "update":
+        return value.get("value", before)
+    return value
 
 
 def files_of(value: object, *, depth: int = 8) -> list[FileData]:
@@ -95,7 +102,7 @@ def remarks(verdict: Verdict, data: Sequence[Any]) -> list[Notice]:
     """What the other outputs tell: the seed that was used, say."""
     found = []
     for i, output in enumerate(verdict.endpoint.outputs[: len(data)]):
-        value = data[i]
+        value = shown(data[i])
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if i not in verdict.answer and is_number and output.kind in ("slider", "number"):
             found.append(Notice(code="result", message=f"{output.label or 'value'}: {value}"))

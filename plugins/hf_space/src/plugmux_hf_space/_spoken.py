@@ -26,8 +26,6 @@ def text_of(value: Any, kind: str, *, chat: bool = False) -> str:
             return ""
         case str():
             return value
-        case {"__type__": "update", "value": str() as text}:
-            return text
         case {"text": str() as text}:
             return text
         case {"content": str() | list()}:

@@ -27,6 +27,7 @@ from plugmux_hf_space._results import (
     kind_of_file,
     media_kind,
     remarks,
+    shown,
 )
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
@@ -93,6 +94,7 @@ class Answer:
     app: App
     _growing: Growing = field(factory=Growing)
     _fetched: dict[str, Media] = field(factory=dict)
+    _shown: Any = None
     _next_preview: float = float("-inf")
 
     async def events(self) -> AsyncGenerator[Event, None]:
@@ -191,11 +193,13 @@ class Answer:
         """Text as it grows, or a preview."""
         place = verdict.answer[0]
         if values is None or len(values) <= place:
+            self._shown = None
             return []
+        self._shown = value = shown(values[place], self._shown)
         kind = media_kind(verdict)
         if kind is None:
-            return self._spoken(values[place], verdict)
-        files = files_of(values[place])
+            return self._spoken(value, verdict)
+        files = files_of(value)
         now = anyio.current_time()
         if not files or files[0].is_stream or self.settings.preview_gap < 0 or now < self._next_preview:
             return []
@@ -233,10 +237,11 @@ class Answer:
         place = verdict.answer[0]
         if len(data) <= place:
             raise InvalidRequestError("the app's result does not fit its own description", code="schema")
+        value = shown(data[place], self._shown)
         kind = media_kind(verdict)
         if kind is None:
-            return [*self._spoken(data[place], verdict), *await self._attached(data[place], verdict)]
-        files = files_of(data[place])
+            return [*self._spoken(value, verdict), *await self._attached(value, verdict)]
+        files = files_of(value)
         if verdict.answer_kind == "imageslider":
             files = files[-1:]  # before and after
         if not files:
