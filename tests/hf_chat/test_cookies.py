@@ -204,6 +204,11 @@ async def test_after_a_refusal_the_same_cookies_are_not_offered_again(
     assert await plugin.authenticate(renewed, AuthenticationError("no", status=401)) is not None
 
 
+async def test_cookies_may_be_longer_than_the_name_of_a_file(new_session: Callable[..., Session]) -> None:
+    session = new_session("https://chat.example.com", cookies=f"hf-chat=one; other={'x' * 5000}")
+    assert await plugin.authenticate(session, None) is not None
+
+
 async def test_a_hub_token_is_no_login_here(new_session: Callable[..., Session]) -> None:
     session = new_session("https://chat.example.com", token="hub-token-of-somebody")
     assert await plugin.authenticate(session, None) is None

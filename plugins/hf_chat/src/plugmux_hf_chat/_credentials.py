@@ -134,7 +134,14 @@ def _of_the_hosted_site(cookies: list[Cookie]) -> list[Cookie]:
 def _given(value: str) -> list[Cookie]:
     """The setting: cookies as such, or the path of a file with them."""
     path = Path(value).expanduser()
-    return _read(path) if "=" not in value or path.is_file() else cookies_of(value)
+    return _read(path) if "=" not in value or _is_file(path) else cookies_of(value)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # too long for a name
+        return False
 
 
 def _cookie_files(folder: Path) -> list[Path]:
