@@ -13,6 +13,7 @@ import pytest
 
 from plugmux.errors import (
     AuthenticationError,
+    DeadlineError,
     InvalidRequestError,
     ModelNotFoundError,
     QuotaExceededError,
@@ -35,7 +36,7 @@ from plugmux.events import (
 )
 from plugmux.messages import Attachment, Conversation, Message, ProviderState
 from plugmux.model import Task
-from plugmux.requests import Request
+from plugmux.requests import Limits, Request
 from plugmux.session import Session
 from plugmux_hf_chat import plugin
 from plugmux_hf_chat._cookies import Cookie
@@ -435,6 +436,19 @@ async def test_two_turns_in_one_conversation_wait_for_each_other(
         group.start_soon(turn, "three")
     one, other = sorted(spans)
     assert one[1] <= other[0]
+
+
+async def test_a_turn_does_not_wait_for_ever_for_one_that_nobody_reads(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    session = new_session(f"{box.url}/hf-chat/chat")
+    first = new_request("one")
+    talk = gone_on(first, await events_of(first, session))
+    hasty = new_session(f"{box.url}/hf-chat/chat", limits=Limits(first_content=0.01))
+    async with aclosing(plugin.create_stream(new_request("two", conversation=talk), session)) as unread:
+        await anext(unread)
+        with pytest.raises(DeadlineError, match=r"an earlier turn .* has not ended within 0\.01 s"):
+            await events_of(new_request("three", conversation=talk), hasty)
 
 
 async def test_breaking_off_tells_the_server_to_stop(

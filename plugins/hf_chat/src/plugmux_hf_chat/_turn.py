@@ -9,10 +9,11 @@ from contextlib import aclosing
 import anyio
 from attrs import evolve
 
-from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError
+from plugmux.errors import DeadlineError, InvalidRequestError, MalformedResponseError, ProviderError
 from plugmux.events import Event, MediaKind, Notice
 from plugmux.messages import Attachment
 from plugmux.requests import Request
+from plugmux.stopwatch import Stopwatch
 from plugmux_hf_chat import _wire
 from plugmux_hf_chat._conversation import Chat, State, chat_of
 from plugmux_hf_chat._errors import GONE, conceal
@@ -62,7 +63,7 @@ async def stream_turn(request: Request, site: Site, turns: Turns) -> AsyncGenera
     for notice in work.notices:
         yield notice
     name = work.state.conversation if work.state else str(uuid.uuid4())
-    await turns.enter(name)
+    await _entered(turns, name, site.session.watch)
     try:
         async with aclosing(_turn(request, site, work)) as events:
             async for event in events:
@@ -72,6 +73,16 @@ async def stream_turn(request: Request, site: Site, turns: Turns) -> AsyncGenera
         raise
     finally:
         turns.exit(name)
+
+
+async def _entered(turns: Turns, conversation: str, watch: Stopwatch) -> None:
+    """Wait until no other turn of the conversation runs. Raises DeadlineError: one that nobody reads lasts."""
+    seconds = watch.read_timeout("first_content")
+    with anyio.move_on_after(seconds):
+        await turns.enter(conversation)
+        return
+    said = f"an earlier turn of the conversation has not ended within {seconds:g} s"
+    raise DeadlineError(said, limit="first_content", seconds=seconds or 0.0)
 
 
 async def _turn(request: Request, site: Site, work: Work) -> AsyncGenerator[Event, None]:
