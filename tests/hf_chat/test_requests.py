@@ -141,6 +141,23 @@ def test_a_server_that_still_has_tools_of_its_own_can_draw() -> None:
     assert model.can(Capability.TOOLS) is True
 
 
+@pytest.mark.parametrize(
+    ("facts", "account", "options"),
+    [
+        ({}, None, {"web_search", "reasoning_effort"}),
+        ({"multimodal": True}, None, {"web_search", "reasoning_effort", "image"}),
+        ({"supportsTools": False, "supportsReasoning": False}, None, {"reasoning_effort"}),
+        ({"supportsTools": True, "supportsReasoning": False}, "huggingface", {"web_search"}),
+        ({"supportsReasoning": True}, "huggingface", {"web_search", "reasoning_effort"}),
+    ],
+)
+def test_a_model_takes_the_options_that_do_something_for_it(
+    facts: dict[str, bool], account: str | None, options: set[str]
+) -> None:
+    (model,) = models_of([{"id": "a", **facts}], auth=Auth.NONE, account=account)
+    assert model.options == options
+
+
 @pytest.mark.parametrize("body", [None, {}, [], [None, {"name": 5}], [{"name": "Hugging Face"}]])
 def test_without_a_search_server_none_is_found(body: Any) -> None:
     assert search_servers(body) == []

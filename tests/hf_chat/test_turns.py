@@ -10,6 +10,7 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from plugmux.errors import (
     AuthenticationError,
@@ -527,6 +528,17 @@ async def test_effort_becomes_a_setting_of_the_account_and_says_so(
     assert "".join(event.text for event in of(Reasoning, events)) == "Synthetic thoughts, synthetic answer."
     again = await events_of(request, session)
     assert not of(Notice, again)
+
+
+async def test_effort_that_a_server_does_not_set_for_a_model_is_said_to_be_ignored(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    request = new_request("hi", reasoning_effort="high")
+    request = evolve(request, model=evolve(request.model, options={"web_search"}))
+    before = len(sent(box, "POST", "/user/settings"))
+    events = await events_of(request, new_session(f"{box.url}/hf-chat/chat"))
+    assert [(n.code, n.option) for n in of(Notice, events)] == [("option-ignored", "reasoning_effort")]
+    assert len(sent(box, "POST", "/user/settings")) == before
 
 
 async def test_no_login_where_one_is_needed_is_a_typed_error_with_the_remedy(

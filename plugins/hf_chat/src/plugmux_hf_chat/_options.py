@@ -19,7 +19,7 @@ async def prepared(request: Request, site: Site) -> tuple[list[str], list[Notice
     if request.options.web_search:
         servers = await _search_servers(request, site, notices)
     if request.options.reasoning_effort is not None:
-        notices += await _with_effort(site, request.model.remote_id, request.options.reasoning_effort)
+        notices += await _with_effort(request, site, request.options.reasoning_effort)
     return servers, notices
 
 
@@ -36,9 +36,11 @@ async def _search_servers(request: Request, site: Site, notices: list[Notice]) -
     return names
 
 
-async def _with_effort(site: Site, model: str, effort: str) -> list[Notice]:
+async def _with_effort(request: Request, site: Site, effort: str) -> list[Notice]:
     """Effort is a setting of the user for a model, not a part of a message."""
-    path = "/api/v2/user/settings"
+    model, path = request.model.remote_id, "/api/v2/user/settings"
+    if request.model.options is not None and "reasoning_effort" not in request.model.options:
+        return [_ignored("reasoning_effort", f"the server sets no effort for {model}")]
     try:
         body = _wire.settings_with_effort(await site.get(path), model, effort)
         if body is None:

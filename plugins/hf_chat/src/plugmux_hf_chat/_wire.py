@@ -261,9 +261,20 @@ def _model(item: Mapping[str, Any], auth: Auth, account: str | None, *, default:
             *((Task.TEXT_TO_IMAGE,) if draws else ()),
         ),
         inputs=inputs,
-        options=TAKEN if sees else TAKEN - {"image"},
+        options=TAKEN - _vain(item, sees=sees, hosted=account is not None),
         capabilities={**capabilities, Capability.PREFILL: False},
         auth=auth,
         account=account,
         default=default,
     )
+
+
+def _vain(item: Mapping[str, Any], *, sees: bool, hosted: bool) -> set[str]:
+    """The options that do nothing for a model. Effort can be forced upon one that does not support it, but
+    not on the hosted site."""
+    does = {
+        "image": sees,
+        "web_search": item.get("supportsTools") is not False,
+        "reasoning_effort": item.get("supportsReasoning") is not False or not hosted,
+    }
+    return {name for name, something in does.items() if not something}
