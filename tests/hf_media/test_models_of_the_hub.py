@@ -129,12 +129,12 @@ async def test_what_is_no_id_of_the_hub_is_not_asked_for(box: Any, name: str) ->
 
 
 async def test_a_short_name_is_looked_up_as_the_model_that_it_means(box: Any) -> None:
-    id = "black-forest-labs/FLUX.1-Kontext-dev"
+    kontext = "black-forest-labs/FLUX.1-Kontext-dev"
     mapping = [served("fal-ai", "fal-ai/kontext", "image-to-image")]
-    service = box.Service([box.json({"id": id, "inferenceProviderMapping": mapping})])
+    service = box.Service([box.json({"id": kontext, "inferenceProviderMapping": mapping})])
     [model] = await listed(box, service, "kontext")
-    assert (model.id, "kontext" in model.aliases) == (id, True)
-    assert service.sent[0].url.startswith(f"https://huggingface.co/api/models/{id}?")
+    assert (model.id, "kontext" in model.aliases) == (kontext, True)
+    assert service.sent[0].url.startswith(f"https://huggingface.co/api/models/{kontext}?")
 
 
 async def test_a_renamed_model_keeps_the_name_asked_for(box: Any) -> None:

@@ -360,7 +360,7 @@ async def test_an_update_without_a_value_leaves_what_was_there(
         says.close,
     ]
     events = await collect(server.url)
-    assert [event for event in events if isinstance(event, Text | Reset)] == [Text(text="Hel"), Text(text="lo")]
+    assert kinds(events, Text, Reset) == [Text(text="Hel"), Text(text="lo")]
 
 
 async def test_previews_come_before_the_picture_and_the_last_is_not_fetched_twice(
@@ -738,7 +738,7 @@ async def test_an_image_at_a_private_address_is_not_fetched_for_an_app(
     painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
     url = "http://169.254.169.254/latest/meta-data"
     message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
-    with pytest.raises(InvalidRequestError, match="cannot fetch the file to send: .* private address"):
+    with pytest.raises(InvalidRequestError, match=r"cannot fetch the file to send: .* private address"):
         await collect(server.url, [message])
 
 

@@ -76,7 +76,7 @@ async def stream_turn(request: Request, site: Site, turns: Turns) -> AsyncGenera
 
 
 async def _entered(turns: Turns, conversation: str, watch: Stopwatch) -> None:
-    """Wait until no other turn of the conversation runs. Raises DeadlineError: one that nobody reads lasts."""
+    """Wait until no other turn of the conversation runs. Raises DeadlineError: an unread one lasts."""
     seconds = watch.read_timeout("first_content")
     with anyio.move_on_after(seconds):
         await turns.enter(conversation)

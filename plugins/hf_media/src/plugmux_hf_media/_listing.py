@@ -32,7 +32,7 @@ ALIASES = {
 
 def id_of(name: str) -> str:
     """The model's id that a short name means; any other name as it is."""
-    return next((id for id, names in ALIASES.items() if name in names), name)
+    return next((model for model, names in ALIASES.items() if name in names), name)
 
 
 def models_of(model: HubModel, *, listed: bool = True) -> list[Model]:
