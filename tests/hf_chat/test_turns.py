@@ -221,6 +221,13 @@ async def test_continue_is_refused_because_it_would_be_an_empty_question(
         await events_of(new_request("hi", action="continue"), new_session(f"{box.url}/hf-chat/chat"))
 
 
+async def test_what_chat_ui_does_not_do_is_refused_and_not_chatted_about(
+    box: Any, new_session: NewSession, new_request: NewRequest
+) -> None:
+    with pytest.raises(InvalidRequestError, match="chat-ui does not do text-to-speech"):
+        await events_of(new_request("hi", task=Task.TEXT_TO_SPEECH), new_session(f"{box.url}/hf-chat/chat"))
+
+
 async def test_a_picture_goes_along_as_base64_with_its_prefix(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:

@@ -456,6 +456,14 @@ async def test_a_picture_that_does_not_come_is_an_error(collect):
         await collect(Network(httpx.Response(200, json={"data": []})), "a fox", model=drawing("together"))
 
 
+@pytest.mark.parametrize("task", [Task.TEXT_TO_SPEECH, Task.TEXT_TO_VIDEO, Task.AUTOMATIC_SPEECH_RECOGNITION])
+async def test_what_has_no_road_is_refused_and_not_chatted_about(collect, task):
+    network = Network(httpx.Response(500))
+    with pytest.raises(InvalidRequestError, match=f"no {task.value}"):
+        await collect(network, model=Model(id="mine", tasks=(task,)), task=task, settings=OWN)
+    assert network.requests == []
+
+
 async def test_a_template_that_refuses_the_conversation_is_a_refused_request(collect):
     template = "{{ raise_exception('never') }}"
 

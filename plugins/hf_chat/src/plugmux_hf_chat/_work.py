@@ -23,6 +23,7 @@ other words, and taking up a run that goes on in the server. `retry` and `edit` 
 an assistant's or user's message."""
 
 SYSTEM = ("system", "developer")
+_TASKS = (Task.CONVERSATIONAL, Task.IMAGE_TEXT_TO_TEXT, Task.TEXT_GENERATION, Task.TEXT_TO_IMAGE)
 _OF_THE_CORE = frozenset({"shorten"})
 
 
@@ -45,6 +46,8 @@ class Work:
 def work_of(request: Request) -> Work:
     """Plan a turn. Raises InvalidRequestError for what cannot be done at all."""
     options = request.options
+    if request.task not in _TASKS:  # a model that was never looked up is taken at the caller's word
+        raise InvalidRequestError(f"chat-ui does not do {request.task.value}", param="task")
     if options.action == "continue":
         raise UnsupportedOptionError("chat-ui cannot continue an answer", param="action")
     extra = dict(options.extra_body or {})

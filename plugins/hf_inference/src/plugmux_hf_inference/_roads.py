@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from plugmux.errors import InvalidRequestError
 from plugmux.events import Event
 from plugmux.model import Task
 from plugmux_hf_inference._exchange import answer
@@ -24,7 +25,15 @@ __all__ = ["stream_of"]
 
 
 def stream_of(request: Request, session: Session) -> AsyncGenerator[Event, None]:
-    """The answer by the road that its model was found on, else by the one of its task."""
+    """The answer by the road that its model was found on, else by the one of its task.
+
+    Raises InvalidRequestError for a task that has no road: a model that was never looked up is taken at the
+    caller's word.
+    """
+    if request.task not in _TASKS:
+        raise InvalidRequestError(
+            f"chat, text and pictures are made here, no {request.task.value}", param="task"
+        )
     road = request.model.extra.get("road")
     if road == "image" or request.task is Task.TEXT_TO_IMAGE:
         from plugmux_hf_inference._picture import picture
@@ -37,6 +46,9 @@ def stream_of(request: Request, session: Session) -> AsyncGenerator[Event, None]
     from plugmux_hf_inference._chat import chat_exchange
 
     return answer(partial(chat_exchange, request, session))
+
+
+_TASKS = (Task.CONVERSATIONAL, Task.IMAGE_TEXT_TO_TEXT, Task.TEXT_GENERATION, Task.TEXT_TO_IMAGE)
 
 
 def _asks_for_text(request: Request, session: Session) -> bool:
