@@ -111,6 +111,27 @@ async def test_a_private_space_that_nobody_trusts_is_to_be_named_in_the_setting(
         assert not [r for r in app.requests if SECRET in str(r.headers)]
 
 
+async def test_a_private_space_that_sleeps_is_woken(
+    server: FaultServer, script: Any, says: Any, settings: Callable[..., Settings]
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    asleep = replies.answer("<html>asleep</html>", status=503, content_type="text/html")
+    config = replies.in_order(asleep, replies.json(script.config()))
+    async with FaultServer(lambda r: config(r) if r.path == "/config" else script.reply(r)) as app:
+        facts = {"id": "a/b", "sdk": "gradio", "host": app.url, "private": True}
+        told = replies.json({**facts, "runtime": {"stage": "SLEEPING"}})
+        unknown = replies.json({"error": "Repository not found"}, status=401)
+        script.answers["/api/spaces/a/b"] = lambda r: told if "authorization" in r.headers else unknown
+        known = settings(
+            PLUGMUX_HF_SPACE_HUB_URL=server.url,
+            PLUGMUX_HF_SPACE_TRUSTED="a/b",
+            PLUGMUX_HF_SPACE_POLL_GAP="0",
+        )
+        async with plugmux.AsyncClient(token=SECRET, settings=known) as client:
+            assert (await client.complete("spaces/a/b", "hi")).text == "Hello"
+        assert not [r for r in app.requests if "authorization" in r.headers]
+
+
 # The sandbox
 
 

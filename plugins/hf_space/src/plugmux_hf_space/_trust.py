@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from attrs import evolve
+
 from plugmux.credentials import Credential
 from plugmux.errors import InvalidInputError, PermissionDeniedError, ProviderError
+from plugmux.http import Http
 from plugmux.huggingface.endpoints import Endpoints
 from plugmux.huggingface.tokens import Token, find_token
 from plugmux_hf_space._settings import SpaceSettings
@@ -14,7 +17,7 @@ from plugmux_hf_space._zerogpu import ACCOUNT
 if TYPE_CHECKING:
     from plugmux.session import Session
 
-__all__ = ["PRIVATE", "credential_of", "locked_out"]
+__all__ = ["PRIVATE", "credential_of", "locked_out", "towards_the_hub"]
 
 PRIVATE = "private"
 """In `Model.extra`: the Hub says that the Space is private, so it answers to a token only."""
@@ -33,13 +36,25 @@ def credential_of(session: Session, challenge: ProviderError | None = None) -> C
     if token is None:
         return None
     if session.model is None:
-        hub = Endpoints.load(session.settings, session.environ).hub
-        return _made("Authorization", token, hub)
+        return _for_the_hub(session, token)
     facts = session.model.extra
     host, space = facts.get("hub_host"), facts.get("space")
     if not host or not SpaceSettings.load(session.settings).trusts(space):
         return None
     return _made("x-hf-authorization", token, host)
+
+
+def towards_the_hub(session: Session) -> Session:
+    """The session to ask the Hub with: of a private Space it tells only those who show their token."""
+    token = find_token(session.token, session.settings, session.environ)
+    if token is None or session.model is None or PRIVATE not in session.model.extra:
+        return session
+    return evolve(session, http=Http(session.transport, session.watch, _for_the_hub(session, token)))
+
+
+def _for_the_hub(session: Session, token: Token) -> Credential:
+    hub = Endpoints.load(session.settings, session.environ).hub
+    return _made("Authorization", token, hub)
 
 
 def locked_out(session: Session, error: ProviderError) -> PermissionDeniedError | None:

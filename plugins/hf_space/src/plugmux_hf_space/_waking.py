@@ -18,7 +18,7 @@ from plugmux_hf_space._known import KNOWN
 from plugmux_hf_space._places import Place, place_of, space_address, space_of
 from plugmux_hf_space._settings import SpaceSettings
 from plugmux_hf_space._shelf import open_shelf
-from plugmux_hf_space._trust import locked_out
+from plugmux_hf_space._trust import locked_out, towards_the_hub
 
 if TYPE_CHECKING:
     from plugmux.model import Model
@@ -123,7 +123,8 @@ async def _facts(session: Session, space: str) -> SpaceFacts | None:
     """What the Hub says, or None if it cannot be asked. Raises ModelNotFoundError for one that is gone,
     DeadlineError where the attempt's own time is up."""
     try:
-        facts = await get_space(session, Endpoints.load(session.settings, session.environ), space)
+        endpoints = Endpoints.load(session.settings, session.environ)
+        facts = await get_space(towards_the_hub(session), endpoints, space)
     except ModelNotFoundError:
         raise
     except ProviderError as error:
