@@ -313,6 +313,13 @@ async def test_a_fallback_has_the_whole_history(client, scripted):
     assert [message.text for message in b.requests[0].new_messages] == ["hi", "hello", "and now?"]
 
 
+async def test_what_a_provider_left_before_it_failed_is_not_the_next_ones(client, scripted):
+    a = scripted([ConversationState(state={"id": "c-1"}), InvalidRequestError("no")], latency=0.1)
+    b = scripted([Text(text="hello"), Finish()], latency=0.2)
+    completion = await client(a=a, b=b).complete("org/model", "hi")
+    assert (completion.provider, completion.conversation.states) == ("b", ())
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [

@@ -114,6 +114,7 @@ class Fold:
         self.usage = None
         self.served = None
         self.finish = None
+        self.state = None
 
     def _served(self, event: ServedBy) -> None:
         old = self.served or ServedBy()
