@@ -24,6 +24,7 @@ from plugmux_hf_chat._wire import (
     origin_header,
     prompt_of,
     search_servers,
+    settings_with_effort,
     transcript,
 )
 
@@ -158,7 +159,13 @@ def test_a_model_takes_the_options_that_do_something_for_it(
     assert model.options == options
 
 
-@pytest.mark.parametrize("body", [None, {}, [], [None, {"name": 5}], [{"name": "Hugging Face"}]])
+@pytest.mark.parametrize("body", [[1], "x", 5, {"json": True}])
+def test_what_are_no_settings_is_a_typed_error(body: Any) -> None:
+    with pytest.raises(MalformedResponseError):
+        settings_with_effort(body, "a", "low")
+
+
+@pytest.mark.parametrize("body", [None, True, {}, [], [None, {"name": 5}], [{"name": "Hugging Face"}]])
 def test_without_a_search_server_none_is_found(body: Any) -> None:
     assert search_servers(body) == []
 

@@ -309,6 +309,12 @@ async def test_a_job_without_a_name_is_malformed(box: Any, body: Any) -> None:
         await box.play(box.Service([box.json(body)]), film(box))
 
 
+async def test_a_job_whose_name_is_no_text_is_asked_for_in_vain(box: Any) -> None:
+    named = box.json({"response_url": "https://x.example/a/\ud800"})
+    with pytest.raises(ProviderError, match="no longer there"):
+        await box.play(box.Service([named, box.json({"detail": "gone"}, 404), box.json({})]), film(box))
+
+
 async def test_an_error_that_is_nested_too_deeply_is_still_typed(box: Any) -> None:
     deep = b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}"
     for code in (200, 422):

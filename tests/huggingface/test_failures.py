@@ -39,6 +39,7 @@ TOO_LONG = (
     ("status", "body", "kind", "said"),
     [
         (400, {"error": ["Error in `inputs`: bad"]}, InvalidRequestError, "Error in `inputs`: bad"),
+        (400, {"message": "bad", "code": {"a": 1}}, InvalidRequestError, "bad"),
         (400, NOT_SUPPORTED, ModelNotFoundError, "not supported by any provider"),
         (401, {"error": "Invalid username or password."}, AuthenticationError, "Invalid username"),
         (402, {"error": "You have depleted your monthly included credits."}, QuotaExceededError, "depleted"),

@@ -29,7 +29,7 @@ def numbers_of(text: str, body: Mapping[str, Any]) -> Numbers | None:
     for pattern in _PATTERNS:
         if found := pattern.search(text):
             return Numbers(**{name: _number(value) for name, value in found.groupdict().items()})
-    if body.get("code") in _CODES or _WORDS.search(text):
+    if str(body.get("code")) in _CODES or _WORDS.search(text):
         return Numbers()
     return None
 

@@ -202,17 +202,22 @@ def bytes_of(file: Attachment) -> bytes:
 
 def search_servers(body: Any) -> list[str]:
     """The names of the tool servers that search the web, out of `GET /api/mcp/servers`."""
-    items = unwrap(body) if not isinstance(body, list) else body
-    names = [item.get("name") for item in items or () if isinstance(item, Mapping)]
+    items = unwrap(body)
+    found = items if isinstance(items, list) else ()
+    names = [item.get("name") for item in found if isinstance(item, Mapping)]
     return [name for name in names if isinstance(name, str) and "search" in name.lower()]
 
 
 def settings_with_effort(settings: Any, model: str, effort: str) -> dict[str, Any] | None:
     """The body that sets the effort for one model, or None if it is set so already.
 
-    The route replaces all settings, so the others go along; nulls stand for the server's defaults.
+    The route replaces all settings, so the others go along; nulls stand for the server's defaults. Raises
+    MalformedResponseError for what are no settings.
     """
-    known = {name: value for name, value in (unwrap(settings) or {}).items() if value is not None}
+    plain = unwrap(settings) or {}
+    if not isinstance(plain, Mapping):
+        raise MalformedResponseError("the settings are no object")
+    known = {name: value for name, value in plain.items() if value is not None}
     efforts = dict(known.get("reasoningEffortOverrides") or {})
     wanted = dict(known.get("reasoningOverrides") or {})
     if efforts.get(model) == effort and wanted.get(model) is True:

@@ -286,13 +286,13 @@ def complaint_of(response: Response) -> ProviderError | None:
 def _path_of(url: object) -> str:
     path = urlsplit(url).path if isinstance(url, str) else ""
     parts = path.split("/")
-    return quote(path, safe="/:@%+~,=-._") if len(parts) > 2 and ".." not in parts else ""
+    return quote(path, safe="/:@%+~,=-._", errors="replace") if len(parts) > 2 and ".." not in parts else ""
 
 
 def _id_of(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
         return ""
-    return quote(str(value), safe="")
+    return quote(str(value), safe="", errors="replace")
 
 
 def _facts(response: Response) -> dict[str, Any]:
