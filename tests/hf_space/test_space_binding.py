@@ -50,7 +50,7 @@ def test_a_number_is_brought_within_its_bounds_and_on_its_steps(place: Slot, val
     assert type(fit(place, value)) is type(fitted)
 
 
-@pytest.mark.parametrize("value", ["many", None, float("nan"), float("inf"), [1]])
+@pytest.mark.parametrize("value", [10**400, "many", None, float("nan"), float("inf"), [1]])
 def test_what_is_no_number_does_not_fit(value: Any) -> None:
     with pytest.raises(MisfitError):
         fit(slot("slider", minimum=0, maximum=5, step=1), value)

@@ -125,7 +125,7 @@ _OFF = frozenset({"false", "no", "off", "0", ""})
 def _number(slot: Slot, value: Any) -> float | int:
     try:
         number = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise MisfitError(f"{value!r} is not a number") from error
     if not math.isfinite(number):
         raise MisfitError(f"{value!r} is not a finite number")
