@@ -685,6 +685,16 @@ async def test_a_file_of_a_chats_answer_that_cannot_be_given_is_told(
     assert said in notice.message
 
 
+async def test_parts_of_a_message_that_no_app_is_sent_are_told(
+    server: FaultServer, script: Any, says: Any, collect: Collect
+) -> None:
+    script.messages = [says.done("Hello"), says.close]
+    sound = {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}
+    message = {"role": "user", "content": [{"type": "text", "text": "What is this?"}, sound]}
+    (notice,) = kinds(await collect(server.url, [message]), Notice)
+    assert (notice.option, notice.message) == ("messages", "the app is sent no input_audio parts")
+
+
 async def test_images_of_earlier_messages_are_told_to_be_left_out(
     server: FaultServer, chatbot: Any, says: Any, collect: Collect
 ) -> None:

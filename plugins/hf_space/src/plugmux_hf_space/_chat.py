@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plugmux.messages import Message
     from plugmux.requests import Request
 
-__all__ = ["Chat", "prepare"]
+__all__ = ["Chat", "prepare", "unsent"]
 
 
 @frozen(kw_only=True)
@@ -63,8 +63,22 @@ def _with_remark(chat: Chat, request: Request) -> Chat:
 
 
 def _has_image(message: Message) -> bool:
+    return "image_url" in _kinds_in(message)
+
+
+def _kinds_in(message: Message) -> list[str]:
     parts = message.content if isinstance(message.content, tuple) else ()
-    return any(part.get("type") == "image_url" for part in parts)
+    return [str(part.get("type")) for part in parts]
+
+
+def unsent(request: Request) -> list[Notice]:
+    """A word on the parts of the new messages that no app is sent: sounds, files."""
+    kinds = dict.fromkeys(kind for message in request.new_messages for kind in _kinds_in(message))
+    return [
+        Notice(code="option-ignored", option="messages", message=f"the app is sent no {kind} parts")
+        for kind in kinds
+        if kind not in ("text", "image_url")
+    ]
 
 
 def _single(verdict: Verdict, request: Request, talk: Talk) -> Chat:

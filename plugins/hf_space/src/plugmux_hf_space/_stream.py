@@ -14,7 +14,7 @@ from plugmux.events import ConversationState, Event, Finish, Notice, Preview, Pr
 from plugmux.media import Media, MediaKind
 from plugmux_hf_space._app import App
 from plugmux_hf_space._binding import Given, bind
-from plugmux_hf_space._chat import Chat, prepare
+from plugmux_hf_space._chat import Chat, prepare, unsent
 from plugmux_hf_space._choice import choose, unmatched
 from plugmux_hf_space._files import download, given_images, upload
 from plugmux_hf_space._job import Job
@@ -102,7 +102,7 @@ class Answer:
         if not fits(verdict, self.request.task):
             self.request = evolve(self.request, task=verdict.tasks[0])
         chat = prepare(self.app, verdict, self.request, self.place.id)
-        for notice in (*unmatched(self.app, self._override), *chat.notices):
+        for notice in (*unmatched(self.app, self._override), *unsent(self.request), *chat.notices):
             yield notice
         if chat.injection is not None:
             await self._inject(chat)
