@@ -425,6 +425,13 @@ async def test_a_picture_comes_as_base64_from_together(collect):
     assert any(isinstance(event, Media) for event in events)
 
 
+async def test_a_system_prompt_that_no_picture_is_drawn_by_is_told(collect):
+    network = Network(httpx.Response(200, content=PNG, headers={"content-type": "image/png"}))
+    messages = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "a fox"}]
+    events = await collect(network, messages, model=drawing("hf-inference"))
+    assert [event.option for event in events if isinstance(event, Notice)] == ["system"]
+
+
 async def test_a_picture_of_ones_own_server_is_asked_there_and_nowhere_else(collect):
     answer = {"data": [{"b64_json": base64.b64encode(PNG).decode()}]}
     network = Network(httpx.Response(200, json=answer))

@@ -9,6 +9,7 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from attrs import evolve
 
 from plugmux.errors import (
     ConfigurationError,
@@ -26,7 +27,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Finish, Notice, Progress, ServedBy, Text
 from plugmux.media import Media, MediaKind
-from plugmux.messages import Attachment
+from plugmux.messages import Attachment, Message
 from plugmux.model import Task
 from plugmux.requests import Limits
 from plugmux_hf_media import plugin
@@ -294,6 +295,14 @@ async def test_a_failure_that_shows_only_at_the_result_is_told(box: Any) -> None
     service = fal_job(box, status(box, "COMPLETED"), box.json({"detail": "the runner crashed"}), box.json({}))
     with pytest.raises(ServerError, match="the runner crashed"):
         await box.play(service, film(box))
+
+
+async def test_a_system_prompt_is_told_to_be_left_out(box: Any) -> None:
+    request = box.request_for(TTS, "together", "org/t", "Hello")
+    rules = Message(role="system", content="be kind")
+    service = box.Service([box.raw(box.WAV, "audio/wav")])
+    played = await box.play(service, evolve(request, messages=(rules, *request.messages)))
+    assert [notice.option for notice in played.of(Notice)] == ["system"]
 
 
 async def test_a_blanked_picture_is_a_refusal(box: Any) -> None:

@@ -685,6 +685,20 @@ async def test_a_file_of_a_chats_answer_that_cannot_be_given_is_told(
     assert said in notice.message
 
 
+@pytest.mark.parametrize("inputs", [[], [("textbox", "system_prompt", {})]])
+async def test_rules_reach_a_painter_that_has_a_place_for_them_or_are_told(
+    server: FaultServer, painter: Any, says: Any, collect: Collect, picture: bytes, inputs: list[Any]
+) -> None:
+    painter.inputs += inputs
+    painter.files = {"/tmp/a.png": picture}
+    painter.messages = [says.done(says.file("/tmp/a.png"), "7"), says.close]
+    messages = [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "a fox"}]
+    notices = kinds(await collect(server.url, messages), Notice)
+    (join,) = sent(server, "/gradio_api/queue/join")
+    assert join["data"] == (["a fox", "Be kind."] if inputs else ["a fox"])
+    assert [notice.option for notice in notices] == ([] if inputs else ["system"])
+
+
 async def test_parts_of_a_message_that_no_app_is_sent_are_told(
     server: FaultServer, script: Any, says: Any, collect: Collect
 ) -> None:

@@ -6,4 +6,5 @@
 `failures`   from an error body to a typed error
 `hub`        facts on models from the Hub's API
 `images`     the wire of the two image routes that two plugins share
+`unsaid`     what a media model is not told, in notices
 """

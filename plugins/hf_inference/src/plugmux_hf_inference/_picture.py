@@ -10,6 +10,7 @@ import anyio.to_thread
 
 from plugmux.events import Event, Finish, Notice, ServedBy
 from plugmux.huggingface import images
+from plugmux.huggingface.unsaid import unsaid
 from plugmux.media import MediaKind
 from plugmux.statuses import request_id_of
 from plugmux_hf_inference._places import Place, error_reader, place_of
@@ -32,6 +33,8 @@ async def picture(request: Request, session: Session) -> AsyncGenerator[Event, N
     body = with_extra(asked.body, request.options.extra_body)
     url, reader = f"{service}/{asked.path}", error_reader(session, place)
     answer = await session.http.request("POST", url, json=body, headers=headers, error=reader)
+    for notice in unsaid(request):
+        yield notice
     for name in asked.ignored:
         said = f"{name} cannot be sent to this model"
         yield Notice(code="option-ignored", option=name, message=said)

@@ -17,6 +17,7 @@ from plugmux.errors import (
 from plugmux.events import Event, Finish, Notice, Progress, ServedBy
 from plugmux.http import ErrorReader, Http, Response, conceal
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
+from plugmux.huggingface.unsaid import unsaid
 from plugmux.messages import Attachment
 from plugmux.requests import Request
 from plugmux.session import Session
@@ -135,7 +136,8 @@ class Job:
         served = ServedBy(
             model=self.request.model.remote_id, upstream=self.route.provider, request_id=request_id
         )
-        return [served, *(_ignored(name, self.route) for name in self.ignored)]
+        ignored = (_ignored(name, self.route) for name in self.ignored)
+        return [served, *unsaid(self.request), *ignored]
 
     def news(self) -> Progress | None:
         """The job's progress where it has changed since it was last told."""

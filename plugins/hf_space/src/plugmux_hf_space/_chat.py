@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, field, frozen
 
 from plugmux.events import Notice
+from plugmux.huggingface.unsaid import unsaid
 from plugmux_hf_space._app import App, Endpoint
 from plugmux_hf_space._history import Talk, chatbot_value, flat, injection_of, talk_of, with_rules
 from plugmux_hf_space._job import new_session
@@ -85,9 +86,11 @@ def _single(verdict: Verdict, request: Request, talk: Talk) -> Chat:
     """Media get the prompt, text apps the whole conversation in one text."""
     if not request.messages:
         return Chat(prompt="")
-    if request.task.is_media:
-        return Chat(prompt=request.prompt)
     own = "system" in verdict.options
+    if request.task.is_media and own:
+        return Chat(prompt=request.prompt, system=talk.system)
+    if request.task.is_media:
+        return Chat(prompt=request.prompt, notices=tuple(unsaid(request, parts=False)))
     return Chat(prompt=flat(talk, with_system=not own), system=talk.system if own else "")
 
 
