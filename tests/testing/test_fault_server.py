@@ -137,6 +137,12 @@ async def test_no_answer_is_silence() -> None:
     assert scope.cancelled_caught
 
 
+async def test_a_connection_is_closed_when_it_is_old_enough() -> None:
+    async with FaultServer([Hang()], longest=0.05) as server:
+        with anyio.fail_after(5):
+            assert await everything(server) == b""
+
+
 async def test_dribbled_bytes_come_one_by_one() -> None:
     async with FaultServer([*replies.dribbled(replies.answer("abc")), Close()]) as server:
         sizes = []

@@ -10,6 +10,7 @@ Times are `time.monotonic()`, so that they can be compared from any thread.
 from __future__ import annotations
 
 import json
+import math
 import socket
 import struct
 import time
@@ -75,11 +76,13 @@ class FaultServer:
     """Plays `replies`: one reply for every request, or a function from the request to its reply.
 
     Use it as an async context manager in the loop of the client, or as `with FaultServer(…).in_thread()`
-    beside blocking code. It works on plain sockets, since only they can be reset.
+    beside blocking code. It works on plain sockets, since only they can be reset. A connection is closed
+    when it is `longest` seconds old, for clients that would wait for ever.
     """
 
-    def __init__(self, replies: Replies) -> None:
+    def __init__(self, replies: Replies, *, longest: float = math.inf) -> None:
         self.replies = replies
+        self._longest = longest
         self.requests: list[SeenRequest] = []
         self.connections = 0
         self.url = ""
@@ -129,7 +132,7 @@ class FaultServer:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connections += 1
         connection = _Connection(client, self.connections)
-        with client:
+        with client, anyio.move_on_after(self._longest):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(connection.listen, tasks.cancel_scope)
                 await self._serve(connection)

@@ -59,6 +59,7 @@ class Bench:
     `main_path`     where the answer itself is asked for; None: everywhere but at `stop_path`
     `stop_path`     where the plugin tells the server to stop, if it does
     `loop_limit`    seconds the event loop may be blocked
+    `longest`       seconds until the service hangs up: a plugin that cannot be cancelled ends then
     `always_sent`   names of options that the service itself demands in every request
     """
 
@@ -71,6 +72,7 @@ class Bench:
     main_path: ClassVar[str | None] = None
     stop_path: ClassVar[str | None] = None
     loop_limit: ClassVar[float] = 0.1
+    longest: ClassVar[float] = 10.0
     always_sent: ClassVar[frozenset[str]] = frozenset()
     secret: ClassVar[str] = "kit-secret-0123456789"  # noqa: S105 - it opens nothing
 
@@ -147,7 +149,7 @@ class Bench:
     async def stage(self, main: Reply | None = None, **limits: float) -> AsyncIterator[Stage]:
         """A server that plays `main`, and the plugin pointed at it."""
         transport = Transport()
-        server = FaultServer(self.script(self.whole() if main is None else main))
+        server = FaultServer(self.script(self.whole() if main is None else main), longest=self.longest)
         with server.in_thread():
             stage = Stage(bench=self, server=server, transport=transport, limits=Limits(**limits))
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from inspect import isawaitable
 from typing import Any
 
 from plugmux.errors import ProviderError, UnsupportedOptionError
@@ -134,7 +135,7 @@ class EventContract(Bench):
                 models = await _models(stage, wanted)
                 _demand_models(models)
         known = getattr(self.plugin, "static_models", ())
-        _demand_models(tuple(known({}) if callable(known) else known))
+        _demand_models(tuple(known({}) if callable(known) else known), "static_models")
 
     async def test_a_name_that_nobody_knows_is_answered_with_no(self) -> None:
         async with self.stage() as stage:
@@ -160,17 +161,20 @@ async def _models(stage: Any, wanted: str | None) -> tuple[Model, ...]:
     hooked = stage.bench.hook.get_models(session=stage.session(await stage.credential()), wanted=wanted)
     if hooked is None:
         return ()
+    demand(isawaitable(hooked), f"get_models gave {type(hooked).__name__} at once: make it an `async def`")
     try:
-        return tuple(await hooked)
+        given = await hooked
     except ProviderError:
         return ()
+    demand(isinstance(given, Sequence), f"get_models gave {given!r} where a sequence of Model belongs")
+    return tuple(given)
 
 
-def _demand_models(models: tuple[Model, ...]) -> None:
+def _demand_models(models: tuple[Model, ...], source: str = "get_models") -> None:
     for model in models:
-        demand(isinstance(model, Model), f"get_models gave {model!r}, which is no Model")
+        demand(isinstance(model, Model), f"{source} gave {model!r}, which is no Model")
     keys = [(model.id, model.upstream, model.remote_id) for model in models]
-    demand(len(keys) == len(set(keys)), f"get_models gave a model twice: {keys}")
+    demand(len(keys) == len(set(keys)), f"{source} gave a model twice: {keys}")
 
 
 def _said(events: Sequence[Event]) -> dict[str, Any]:
