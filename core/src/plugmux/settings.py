@@ -130,7 +130,7 @@ def _with_logins(settings: Settings) -> Settings:
 
 def _home(environ: Mapping[str, str]) -> Path:
     if environ.get("PLUGMUX_HOME"):
-        return Path(environ["PLUGMUX_HOME"]).expanduser()
+        return _path("PLUGMUX_HOME", environ["PLUGMUX_HOME"])
     base = environ.get("XDG_CONFIG_HOME") or (environ.get("APPDATA") if os.name == "nt" else None)
     return (Path(base) if base else _user_home() / ".config") / "plugmux"
 
@@ -139,10 +139,17 @@ def _config_path(environ: Mapping[str, str], home: Path) -> Path:
     named = environ.get("PLUGMUX_CONFIG")
     if not named:
         return home / "config.toml"
-    path = Path(named).expanduser()
+    path = _path("PLUGMUX_CONFIG", named)
     if not path.exists():
         raise ConfigurationError(f"PLUGMUX_CONFIG: there is no file {path}")
     return path
+
+
+def _path(variable: str, text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(f"{variable}: {text!r}: there is no such user, or no home folder") from error
 
 
 def _cache_folder(environ: Mapping[str, str], home: Path) -> Path:
