@@ -141,3 +141,13 @@ def test_a_damaged_file_is_set_aside_with_a_word(tmp_path: Path, caplog: pytest.
     assert [path.suffix for path in tmp_path.iterdir()] == [".damaged"]
     cache.put("key", 2, seconds=60)
     assert cache.get("key") == 2
+
+
+def test_a_file_where_the_folder_should_be_is_an_empty_cache(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()  # as with the home /dev/null
+    cache = Cache(tmp_path / "file" / "cache")
+    cache.put("key", 1, seconds=60)
+    assert cache.get("key") is None
+    assert (caplog.text, cache.damaged) == ("", [])

@@ -40,7 +40,7 @@ class Cache:
                 return None
             fresh = float(entry["expires_at"]) > self._clock()
             return entry["value"] if fresh or stale else None
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # /dev/null is the home of some daemons
             return None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             self._set_aside(path)
