@@ -101,10 +101,11 @@ def test_what_goes_wrong_is_said_in_words_with_its_exit_code(acme, run, words, c
     assert done.stdout == ""
 
 
-def test_without_a_provider_the_error_says_which_to_install(run) -> None:
-    done = run("complete", "plain", "Hi")
+def test_where_every_provider_is_blocked_the_error_says_so(acme, environment, run) -> None:
+    every = f"{environment['PLUGMUX_DISABLE']},acme"
+    done = run("complete", "plain", "Hi", PLUGMUX_DISABLE=every)
     assert done.returncode == 3
-    assert "pip install plugmux-hf-inference" in done.stderr
+    assert "PLUGMUX_DISABLE blocks every provider that is installed: acme, " in done.stderr
 
 
 def test_a_cut_answer_in_a_pipe_is_an_error_and_not_a_second_beginning(acme, run) -> None:
@@ -305,6 +306,29 @@ def test_a_reader_that_goes_away_ends_it_in_silence(acme, environment) -> None:
         process.wait(10)
     assert process.returncode == 141
     assert said == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full, where every disk is full")
+@pytest.mark.parametrize("words", [("complete", "plain", "Hi"), ("models", "--json"), ("--help",)])
+def test_a_full_disk_is_said_and_nothing_else(acme, environment, words) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "plugmux.cli", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (4, "plugmux: No space left on device\n")
+
+
+@pytest.mark.parametrize("variable", ["PLUGMUX_HOME", "PLUGMUX_CONFIG"])
+def test_the_folder_of_a_user_that_is_not_there_is_said(acme, run, variable) -> None:
+    done = run("complete", "plain", "Hi", **{variable: "~no-such-user/plugmux"})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"plugmux: {variable}: '~no-such-user/plugmux': there is no such user")
 
 
 def test_a_question_imports_nothing_that_it_does_not_use(acme, environment) -> None:

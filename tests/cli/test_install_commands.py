@@ -98,6 +98,15 @@ def build_wheel(folder, config_settings=None, metadata_directory=None):
 """
 
 
+@pytest.mark.parametrize("key", ["n\r", "\x03", "\x04"])
+def test_nothing_is_uninstalled_unless_it_is_confirmed(screen, key) -> None:
+    asked = screen("uninstall", "tiny")
+    asked.until("Uninstall plugmux-tiny? [y/N]: ")
+    asked.type(key)
+    assert asked.end() == 130
+    assert "$ " not in asked.shown
+
+
 def test_a_broken_plugin_can_be_installed_named_and_uninstalled(own_python, environment, tmp_path) -> None:
     if "pip" not in {path.name for path in _packages()}:
         pytest.skip("no pip beside plugmux")

@@ -47,10 +47,12 @@ def _prepare_streams() -> None:
 
 
 def _run() -> int:
-    from plugmux.cli.app import app
+    from plugmux.cli.app import app, failed
 
     try:
         app(prog_name="plugmux")
+    except OSError as error:  # of what is printed before a command runs: its help
+        return failed(error)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     return 0

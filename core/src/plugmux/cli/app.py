@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,10 @@ from plugmux.cli.exits import Exit, describe, exit_of
 from plugmux.cli.plugged import PluginCommands
 from plugmux.cli.terminal import Terminal
 
-__all__ = ["app"]
+if TYPE_CHECKING:
+    from plugmux.errors import PlugmuxError
+
+__all__ = ["app", "failed"]
 
 COMMANDS = {
     "complete": ("plugmux.cli.complete", "Ask a model and print its answer."),
@@ -71,15 +74,11 @@ class Commands(click.Group):
 
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:
-            _let_go_of_output()
-            ctx.exit(Exit.CLOSED_PIPE)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, EOFError, click.Abort):  # also at a question
             Terminal.of_process().err.write("\n")
             ctx.exit(Exit.INTERRUPTED)
         except (PlugmuxError, OSError) as error:
-            Terminal.of_process().error(describe(error))
-            ctx.exit(exit_of(error))
+            ctx.exit(failed(error))
 
 
 def _no_such_command(name: str, known: list[str]) -> str:
@@ -89,10 +88,23 @@ def _no_such_command(name: str, known: list[str]) -> str:
     return f"there is no command {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
 
 
-def _let_go_of_output() -> None:
-    """Nobody reads any more: keep Python from complaining when it flushes at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+def failed(error: PlugmuxError | OSError) -> Exit:
+    """Say what went wrong, unless it is that nobody reads any more, and give the exit code."""
+    _let_go_of_broken_streams()
+    if not isinstance(error, BrokenPipeError):
+        Terminal.of_process().error(describe(error))
+    return exit_of(error)
+
+
+def _let_go_of_broken_streams() -> None:
+    """Where nobody reads any more, or the disk is full: Python would complain when it flushes at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 @click.command(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
