@@ -196,6 +196,12 @@ def test_text_in_utf_8_passes_without_a_word() -> None:
     assert asked.err.getvalue() == ""
 
 
+def test_utf_8_that_the_locale_did_not_decode_passes_without_a_word() -> None:
+    asked = terminal()
+    assert as_utf8("caf\udcc3\udca9", "the prompt", asked) == "café"
+    assert asked.err.getvalue() == ""
+
+
 def test_bytes_that_are_no_text_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="not text"):
         as_utf8("\udcff\udcd8\udcff\0", "the prompt", terminal())

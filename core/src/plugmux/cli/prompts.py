@@ -37,8 +37,10 @@ def as_utf8(text: str, what: str, terminal: Terminal) -> str:
     except UnicodeEncodeError as error:
         if "\0" in text:
             raise InvalidInputError("not text in UTF-8", field=what) from error
-        terminal.note(f"note: {what} is not all UTF-8; what is not goes as \ufffd", "yellow")
-        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        given = text.encode("utf-8", "surrogateescape")
+        text = given.decode("utf-8", "replace")
+        if text.encode() != given:  # it is UTF-8 if only the locale is not
+            terminal.note(f"note: {what} is not all UTF-8; what is not goes as \ufffd", "yellow")
     return text
 
 
