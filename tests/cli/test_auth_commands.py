@@ -6,6 +6,8 @@ import json
 import stat
 from pathlib import Path
 
+import pytest
+
 TOKEN = "a-token-for-tests"
 WITH_LOGIN = """
 from plugmux import Credential, hookimpl
@@ -106,6 +108,21 @@ def test_a_provider_that_is_not_installed_is_named_with_the_remedy(run) -> None:
     done = run("auth", "login", "nobody")
     assert done.returncode == 4
     assert "pip install plugmux-nobody" in done.stderr
+
+
+def test_the_status_of_a_provider_that_is_not_installed_is_an_error(run) -> None:
+    done = run("auth", "status", "moon")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "pip install plugmux-moon" in done.stderr
+
+
+@pytest.mark.parametrize("key", ["\x03", "\x04"])
+def test_a_question_that_is_not_answered_is_an_interruption(screen, key) -> None:
+    asked = screen("auth", "login", PLUGMUX_DISABLE="")
+    asked.until("Token for hf-inference: ")
+    asked.type(key)
+    assert asked.end() == 130
+    assert "Abort" not in asked.shown
 
 
 def test_damaged_tokens_are_set_aside_with_a_word(acme, run, home: Path) -> None:

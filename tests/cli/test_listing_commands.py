@@ -171,10 +171,44 @@ def test_providers_as_json_say_the_whole_verdict(acme, install, run) -> None:
     assert "no luck" in found["sad"]["verdict"]
 
 
-def test_without_a_provider_the_list_says_what_to_install(run) -> None:
-    done = run("providers")
+def test_where_every_provider_is_blocked_the_list_says_so(run) -> None:
+    done = run("providers", PLUGMUX_ACME_BASE_URL="")
     assert done.stdout == ""
-    assert "plugmux install hf-inference" in done.stderr
+    blocked = "cohere-chat, hf-chat, hf-inference, hf-media, hf-space"
+    assert done.stderr == f"PLUGMUX_DISABLE blocks every provider that is installed: {blocked}\n"
+
+
+def test_a_check_needs_no_cache(acme, install, run, tmp_path: Path) -> None:
+    install("sad", MISBEHAVIOUR["sad"], "[plugmux]\nsad = sad\n")
+    (tmp_path / "file").touch()
+    home = str(tmp_path / "file" / "home")  # a folder that can be neither made nor written
+    done = run("providers", "--check", "--json", PLUGMUX_HOME=home, PLUGMUX_ACME_BASE_ULR="x")
+    found = {one["name"]: one["verdict"] for one in objects(done.stdout)}
+    assert found["acme"] == "ok"
+    assert "no luck" in found["sad"]
+    assert "acme has no setting base_ulr" in done.stderr
+
+
+def test_what_a_plugin_prints_is_no_part_of_its_verdict(chatty, run) -> None:
+    found = {one["name"]: one for one in objects(run("providers", "--check", "--json").stdout)}
+    assert found["chatty"]["verdict"] == "ok"
+
+
+def test_an_instance_whose_plugin_is_not_there_names_the_plugin(acme, run) -> None:
+    said = run("providers", PLUGMUX_INSTANCES="mine=nowhere").stderr
+    assert "mine: plugin 'nowhere' is not installed" in said
+
+
+def test_models_of_a_provider_that_is_not_there_are_said_to_be_none(acme, run) -> None:
+    assert run("models", "-p", "nobody").stderr.startswith("no models of 'nobody': `plugmux providers` lists")
+
+
+def test_a_window_too_narrow_for_columns_gets_whole_lines(acme, screen) -> None:
+    shown = screen("providers", COLUMNS="40", NO_COLOR="1", PLUGMUX_ACME_BASE_ULR="")
+    assert shown.end() == 0
+    lines = shown.shown.splitlines()
+    assert lines[0].split() == ["PROVIDER", "PLUGIN", "VERSION", "STATE"]
+    assert lines[1].split() == ["acme", "acme", "1.0", "not", "loaded", "yet"]
 
 
 def test_status_remembers_who_served_and_who_failed(acme, run) -> None:

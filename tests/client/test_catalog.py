@@ -214,7 +214,7 @@ async def test_an_instance_whose_plugin_is_gone_stops_nobody(client, scripted):
         assert await ids(one) == ["org/model"]
         said = {status.name: status.verdict for status in await one.providers()}
         assert str(await one.complete("org/model", "Hi")) == "hello"
-    assert said["gone"] == "is not installed"
+    assert said["gone"] == "plugin 'acme' is not installed"
 
 
 async def test_only_so_many_looked_up_names_are_remembered(client, scripted, monkeypatch):

@@ -89,6 +89,8 @@ class Planner:
     def _refuse_emptiness(self) -> None:
         if self.runtime.registry.instances():
             return
+        if blocked := ", ".join(self.runtime.registry.blocked()):
+            raise NoRouteError(f"PLUGMUX_DISABLE blocks every provider that is installed: {blocked}")
         packages = ", ".join(KNOWN_DISTRIBUTIONS.values())
         raise NoRouteError(
             "no provider plugin is installed",

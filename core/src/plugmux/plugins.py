@@ -102,13 +102,17 @@ class Registry:
         """Every provider by name: installed plugins unconfigured, and the configured instances."""
         return self._instances
 
+    def blocked(self) -> list[str]:
+        """The providers that PLUGMUX_DISABLE keeps from being there."""
+        return sorted(self.settings.disabled.intersection({*self.found, *self.settings.instances}))
+
     def plugin_of(self, provider: str) -> Found:
         """What is known of a provider's plugin. Raises PluginError if it is not installed."""
         instance = self.instances().get(provider)
         name = instance.plugin if instance else provider
         if name not in self.found:
             distribution = KNOWN_DISTRIBUTIONS.get(name, f"plugmux-{name}")
-            raise PluginError("is not installed", plugin=name, remedy=f"pip install {distribution}")
+            raise PluginError("it is not installed", plugin=name, remedy=f"pip install {distribution}")
         return self.found[name]
 
     async def load(self, provider: str) -> Plugin:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plugmux.plugins import Plugin
     from plugmux.runtime import Runtime
 
-__all__ = ["ProviderStatus", "load_sound", "statuses", "unread"]
+__all__ = ["ProviderStatus", "load", "statuses", "unread"]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -43,12 +43,11 @@ async def statuses(runtime: Runtime, *, check: bool) -> list[ProviderStatus]:
     return [_status(runtime, name) for name in sorted(runtime.registry.instances())]
 
 
-async def load_sound(runtime: Runtime, statuses: Iterable[ProviderStatus]) -> None:
-    """Load the plugins whose verdict is "ok", so that more is known of them."""
-    for status in statuses:
-        if status.verdict == "ok":
-            with suppress(PlugmuxError):  # the verdict has it now
-                await runtime.registry.load(status.name)
+async def load(runtime: Runtime, providers: Iterable[str]) -> None:
+    """Load their plugins, so that more is known of them."""
+    for name in providers:
+        with suppress(PlugmuxError):  # the verdict has it now
+            await runtime.registry.load(name)
 
 
 def unread(runtime: Runtime) -> list[str]:
@@ -82,7 +81,7 @@ def _status(runtime: Runtime, name: str) -> ProviderStatus:
     found = registry.found.get(instance.plugin)
     listing = runtime.catalog.listings.get(name)
     blocking = runtime.blockings.get(instance.plugin)
-    verdict = registry.verdict(instance.plugin) if found else "is not installed"
+    verdict = registry.verdict(instance.plugin) if found else f"plugin {instance.plugin!r} is not installed"
     if found is not None and found.problem:
         verdict = f"{found.problem} ({found.remedy})" if found.remedy else found.problem
     return ProviderStatus(

@@ -95,6 +95,8 @@ async def _credentials(runtime: Runtime, only: str | None) -> list[dict[str, Any
     """What each provider's `authenticate` finds, without the secret. One that fails is reported."""
     import anyio
 
+    if only:
+        runtime.registry.plugin_of(only)  # raises where there is none
     names = [only] if only else sorted(runtime.registry.instances())
     found: dict[str, dict[str, Any]] = {}
 

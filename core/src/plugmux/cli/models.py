@@ -45,7 +45,7 @@ def models(words: tuple[str, ...], task: str | None, as_json: bool, **given: Any
     elif found:
         show_table(terminal, HEADER, [_row(model, wanted) for model in found])
     else:
-        terminal.note(_nothing(listed), "yellow")
+        terminal.note(_nothing(listed, given["provider"]), "yellow")
 
 
 def _matches(model: Model, words: Sequence[str]) -> bool:
@@ -72,7 +72,11 @@ def _dollars(price: float | None) -> str:
     return "" if price is None else f"{price:.2f}"
 
 
-def _nothing(listed: Sequence[Model]) -> str:
+def _nothing(listed: Sequence[Model], provider: str | None) -> str:
     if listed:
         return f"none of {len(listed)} models fits"
+    if provider:
+        return (
+            f"no models of {provider!r}: `plugmux providers` lists the providers, and what is wrong with them"
+        )
     return "no models: `plugmux providers` says who was asked; `plugmux install hf-inference` adds one"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -35,60 +36,70 @@ def providers(check: bool, as_json: bool) -> None:
 
     terminal = Terminal.of_process()
     found, unread = with_runtime(terminal, _standing)
-    crashed: dict[str, str] = {}
+    verdicts: dict[str, str] = {}
     if check:
-        crashed = checked(sorted({status.plugin for status in found}))
-        found, unread = with_runtime(terminal, lambda runtime: _standing(runtime, without=crashed))
+        verdicts = checked(sorted({status.plugin for status in found}))
+        found, unread = with_runtime(terminal, lambda runtime: _standing(runtime, verdicts))
     if as_json:
-        objects = [as_plain(one) | {"verdict": _state(one, crashed)} for one in found]
+        objects = [as_plain(one) | {"verdict": _state(one, verdicts)} for one in found]
         terminal.answer("".join(map(line, objects)))
     elif found:
-        show_table(terminal, HEADER, [_row(one, crashed) for one in found])
-        _say_problems(terminal, found, crashed)
+        show_table(terminal, HEADER, [_row(one, verdicts) for one in found])
+        _say_problems(terminal, found, verdicts)
     else:
-        terminal.note("no provider plugin is installed; `plugmux install hf-inference` adds one", "yellow")
+        terminal.note(with_runtime(terminal, _nobody), "yellow")
     for words in unread:
         terminal.note(words, "yellow")
 
 
 async def _standing(
-    runtime: Runtime, *, without: Container[str] | None = None
+    runtime: Runtime, verdicts: Mapping[str, str] | None = None
 ) -> tuple[list[ProviderStatus], list[str]]:
-    """How the providers are and which settings nobody reads; `without`: load the others if they are sound."""
-    from plugmux.standing import load_sound, statuses, unread
+    """How the providers are and which settings nobody reads. Those with a good verdict are loaded first."""
+    from plugmux.standing import load, statuses, unread
 
     found = await statuses(runtime, check=False)
-    if without is not None:
-        await load_sound(runtime, [one for one in found if one.plugin not in without])
+    await load(runtime, [one.name for one in found if (verdicts or {}).get(one.plugin) == "ok"])
     return found, unread(runtime)
 
 
+async def _nobody(runtime: Runtime) -> str:
+    blocked = ", ".join(runtime.registry.blocked())
+    if blocked:
+        return f"PLUGMUX_DISABLE blocks every provider that is installed: {blocked}"
+    return "no provider plugin is installed; `plugmux install hf-inference` adds one"
+
+
 def checked(plugins: Sequence[str]) -> dict[str, str]:
-    """Load each plugin in a process of its own, side by side. Gives those that did not end well there
-    and could not say why themselves; the others' verdicts are remembered."""
+    """Load each plugin in a process of its own, side by side, and give what came of it: "ok", or why not."""
     arguments = [sys.executable, "-m", "plugmux.cli.checking"]
-    silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    running = {name: subprocess.Popen([*arguments, name], **silent) for name in plugins}  # type: ignore[call-overload]  # noqa: S603
-    found = {name: _crash(process) for name, process in running.items()}
-    return {name: why for name, why in found.items() if why}
+    silent = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = {
+        name: subprocess.Popen([*arguments, name], stdout=subprocess.PIPE, **silent)  # noqa: S603
+        for name in plugins
+    }
+    return {name: _verdict(process) for name, process in running.items()}
 
 
-def _crash(process: subprocess.Popen[bytes]) -> str | None:
-    try:
-        code = process.wait(CHECK_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return f"loading it did not end within {CHECK_SECONDS:g} s"
-    return None if code in (0, 4) else f"loading it ended the interpreter (exit code {code})"
+def _verdict(process: subprocess.Popen[bytes]) -> str:
+    """What a process said of its plugin, or how it ended if it could not say."""
+    with process:
+        try:
+            code = process.wait(CHECK_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return f"loading it did not end within {CHECK_SECONDS:g} s"
+        if code not in (0, 4) or process.stdout is None:
+            return f"loading it ended the interpreter (exit code {code})"
+        return os.read(process.stdout.fileno(), 65536).decode()  # not to the end: a child of it may live on
 
 
-def _state(status: ProviderStatus, crashed: dict[str, str]) -> str:
-    return crashed.get(status.plugin) or status.verdict or "not loaded yet"
+def _state(status: ProviderStatus, verdicts: dict[str, str]) -> str:
+    return verdicts.get(status.plugin) or status.verdict or "not loaded yet"
 
 
-def _row(status: ProviderStatus, crashed: dict[str, str]) -> tuple[str, ...]:
-    state = _state(status, crashed)
+def _row(status: ProviderStatus, verdicts: dict[str, str]) -> tuple[str, ...]:
+    state = _state(status, verdicts)
     return (
         status.name,
         status.distribution or status.plugin,
@@ -99,9 +110,9 @@ def _row(status: ProviderStatus, crashed: dict[str, str]) -> tuple[str, ...]:
     )
 
 
-def _say_problems(terminal: Terminal, found: Sequence[ProviderStatus], crashed: dict[str, str]) -> None:
+def _say_problems(terminal: Terminal, found: Sequence[ProviderStatus], verdicts: dict[str, str]) -> None:
     for status in found:
-        state = _state(status, crashed)
+        state = _state(status, verdicts)
         if state not in ("ok", "not loaded yet"):
             terminal.note(f"{status.name}: {state}", "red")
         if status.problem:
