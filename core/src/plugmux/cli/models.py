@@ -76,7 +76,5 @@ def _nothing(listed: Sequence[Model], provider: str | None) -> str:
     if listed:
         return f"none of {len(listed)} models fits"
     if provider:
-        return (
-            f"no models of {provider!r}: `plugmux providers` lists the providers, and what is wrong with them"
-        )
+        return f"no models of {provider!r}: `plugmux providers` lists the providers and what ails them"
     return "no models: `plugmux providers` says who was asked; `plugmux install hf-inference` adds one"

@@ -73,9 +73,9 @@ async def _nobody(runtime: Runtime) -> str:
 def checked(plugins: Sequence[str]) -> dict[str, str]:
     """Load each plugin in a process of its own, side by side, and give what came of it: "ok", or why not."""
     arguments = [sys.executable, "-m", "plugmux.cli.checking"]
-    silent = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    null, pipe = subprocess.DEVNULL, subprocess.PIPE
     running = {
-        name: subprocess.Popen([*arguments, name], stdout=subprocess.PIPE, **silent)  # noqa: S603
+        name: subprocess.Popen([*arguments, name], stdin=null, stdout=pipe, stderr=null)  # noqa: S603
         for name in plugins
     }
     return {name: _verdict(process) for name, process in running.items()}
