@@ -63,6 +63,22 @@ def test_a_wrong_option_is_named(name: str, value: Any) -> None:
     assert caught.value.field == name
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("temperature", "hot", "'temperature' must be a number, not 'hot'"),
+        ("stop", 7, "'stop' must be a list, not 7"),
+        ("tools", [7], "'tools' must be a mapping, not 7"),
+        ("web_search", "yes", "'web_search' must be true or false, not 'yes'"),
+        ("voice", 1, "'voice' must be text, not 1"),
+        ("extra_headers", {"x-secret": 1}, "'extra_headers' must be text"),
+    ],
+)
+def test_what_is_wrong_with_an_option_is_said_in_words(name: str, value: Any, said: str) -> None:
+    with pytest.raises(InvalidInputError, match=rf"^{name}: {said}$"):
+        options_from({name: value})
+
+
 def test_an_unknown_option_is_named_with_the_nearest_known_one() -> None:
     with pytest.raises(InvalidInputError, match="did you mean max_tokens") as caught:
         options_from({"max_token": 5})
@@ -107,10 +123,10 @@ def test_no_policy_is_the_default_one() -> None:
         {"max_price": "low"},
         {"on_break": "cry"},
         {"max_wait": -1},
+        {"max_wait": "long"},
         {"max_tries": 0},
-        {"max_tries": "x"},
         {"max_tries": 1.5},
-        {"max_wait": "x"},
+        {"max_tries": "x"},
         {7: "x", "orders": "a"},
     ],
 )

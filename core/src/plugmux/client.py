@@ -174,7 +174,7 @@ class AsyncClient:
         ProviderError that ends routing.
         """
         if arguments.get("n") not in (None, 1):
-            raise InvalidInputError("a stream is one answer; complete() takes n", field="n")
+            raise InvalidInputError("a stream is one answer; in Python, complete() takes n", field="n")
         return AsyncStream(self, self._call(model, messages, arguments))
 
     async def complete(

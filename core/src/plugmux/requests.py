@@ -17,7 +17,7 @@ from plugmux.value import Value
 
 __all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
 
-_number = instance_of((int, float))
+_number: Any = instance_of((int, float))
 
 
 def _whole(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
@@ -54,6 +54,25 @@ def _headers(_: object, __: object, value: Mapping[Any, Any]) -> None:
     for name, said in value.items():
         if not sendable(name) or not name or _NO_NAME & set(name) or not sendable(said):
             raise TypeError(f"the header {name!r} is no text that can be sent")
+
+
+_KINDS = {
+    (int, float): "a number",
+    str: "text",
+    bool: "true or false",
+    Mapping: "a mapping",
+    Sequence: "a list",
+}
+
+
+def _in_words(error: TypeError | ValueError) -> str:
+    """What a check of attrs says, without its classes."""
+    match error.args:
+        case (_, attrs.Attribute() as attribute, kind, value) if kind in _KINDS:
+            got = f", not {value!r}" if attribute.repr else ""
+            return f"'{attribute.name}' must be {_KINDS[kind]}{got}"[:200]
+    said = str(error.args[0]) if error.args else str(error)
+    return said.splitlines()[0][:200]
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -132,8 +151,7 @@ def _made(kind: type[Made], given: Mapping[str, Any], within: str = "") -> Made:
             try:
                 kind(**{name: value})
             except (TypeError, ValueError) as error:
-                expected = str(error.args[0]) if error.args else str(error)
-                raise InvalidInputError(expected.splitlines()[0][:200], field=within + name) from error
+                raise InvalidInputError(_in_words(error), field=within + name) from error
         raise
 
 
