@@ -9,6 +9,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 MODULE = """
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
@@ -58,3 +60,11 @@ def test_the_command_prints_the_environment_and_names_a_broken_plugin(tmp_path: 
 def test_importing_the_sandbox_loads_no_web_framework() -> None:
     code = "import sys, plugmux.sandbox; print([m for m in ('starlette', 'uvicorn') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+@pytest.mark.parametrize("port", ["-1", "65536"])
+def test_a_port_that_is_none_is_said(port: str) -> None:
+    command = [sys.executable, "-m", "plugmux.sandbox", "--port", port]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert done.stderr == f"the sandbox cannot use port {port}: a port is 0 to 65535\n"

@@ -153,9 +153,10 @@ class Sandbox:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", self._port))
-        except OSError as error:
+        except (OSError, OverflowError) as error:
             listener.close()
-            raise ConfigurationError(f"the sandbox cannot use port {self._port}: {error.strerror}") from error
+            why = error.strerror if isinstance(error, OSError) else "a port is 0 to 65535"
+            raise ConfigurationError(f"the sandbox cannot use port {self._port}: {why}") from error
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         return listener
 
