@@ -20,7 +20,7 @@ from plugmux import (
 )
 from plugmux.cli.asking import Question, pinned, separate
 from plugmux.cli.exits import Exit, exit_of
-from plugmux.cli.jsonlines import event_object, line
+from plugmux.cli.jsonlines import as_plain, event_object, line
 from plugmux.cli.last_chat import Chat, LastChat, instructed
 from plugmux.cli.options import option_values, policy_values
 from plugmux.cli.prompts import as_utf8, attachment_part, piped_text, prompt_from, user_message
@@ -45,6 +45,7 @@ from plugmux.events import (
     Usage,
 )
 from plugmux.logins import StoredTokens, keeper_of, settings_with
+from plugmux.model import Capability
 from plugmux.settings import Settings
 
 
@@ -94,6 +95,7 @@ def test_too_many_words_are_refused(words, models) -> None:
         ("negative_prompt=", {"negative_prompt": ""}),
         ("extra_body.top_k=5", {"extra_body": {"top_k": 5}}),
         ("extra_headers.X-A=b=c", {"extra_headers": {"X-A": "b=c"}}),
+        ("extra_headers.X-A=1", {"extra_headers": {"X-A": "1"}}),
     ],
 )
 def test_an_option_is_json_where_it_can_be_and_text_where_it_must(word, value) -> None:
@@ -104,6 +106,12 @@ def test_an_option_is_json_where_it_can_be_and_text_where_it_must(word, value) -
 def test_an_option_that_is_none_is_refused(word) -> None:
     with pytest.raises(InvalidInputError, match=r"^-o: "):
         option_values(word.split("\0"))
+
+
+@pytest.mark.parametrize("name", ["model", "messages"])
+def test_an_argument_is_no_option(name) -> None:
+    with pytest.raises(InvalidInputError, match="it is an argument, and no option"):
+        option_values([f"{name}=x"])
 
 
 def test_the_same_table_may_be_given_piece_by_piece() -> None:
@@ -313,6 +321,10 @@ PICTURE = Media.from_bytes(b"\x89PNG\r\n\x1a\n", kind=MediaKind.IMAGE, url="data
 )
 def test_an_event_is_one_object(event, plain) -> None:
     assert event_object(event) == plain
+
+
+def test_what_an_object_knows_is_named_as_its_value_is() -> None:
+    assert as_plain({Capability.VISION: True}) == {"vision": True}
 
 
 def test_an_object_is_one_line_whatever_is_in_it() -> None:

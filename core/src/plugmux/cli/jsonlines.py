@@ -50,7 +50,7 @@ def as_plain(value: Any) -> Any:
         facts = {"kind": value.kind, "mime_type": value.mime_type, "size": value.size}
         return as_plain(facts | {"url": url, "prompt": value.prompt})
     if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items() if item is not None}
+        return {str(as_plain(key)): as_plain(item) for key, item in value.items() if item is not None}
     if attrs.has(type(value)):
         names = (a.name for a in attrs.fields(type(value)) if a.repr and not a.name.startswith("_"))
         return as_plain({name: getattr(value, name) for name in names})

@@ -18,10 +18,14 @@ def option_values(given: Iterable[str]) -> dict[str, Any]:
     """Keyword arguments of `key=value` words.
 
     A value is JSON where it can be (`temperature=0.5`, `stop=["\\n"]`), else text; for an option that
-    is text it stays text (`voice=1`). `a.b=1` sets one key inside (`extra_body.top_k=5`).
+    is text it stays text (`voice=1`), as in headers. `a.b=1` sets one key inside (`extra_body.top_k=5`).
     Raises InvalidInputError naming the word.
     """
-    return _values(given, "-o", _text_fields(Options))
+    values = _values(given, "-o", _text_fields(Options))
+    for name in ("model", "messages"):
+        if name in values:
+            raise InvalidInputError("it is an argument, and no option", field=name)
+    return values
 
 
 def policy_values(given: Iterable[str]) -> dict[str, Any]:
@@ -44,7 +48,8 @@ def _values(given: Iterable[str], flag: str, texts: frozenset[str]) -> dict[str,
         name = name.strip().replace("-", "_") if "." not in name else name.strip()
         if not name or not equals:
             raise InvalidInputError(f"expected key=value, got {word!r}", field=flag)
-        _place(values, name, value if name in texts else _json_or_text(value), flag)
+        is_text = name in texts or name.startswith("extra_headers.")
+        _place(values, name, value if is_text else _json_or_text(value), flag)
     return values
 
 
