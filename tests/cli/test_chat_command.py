@@ -228,3 +228,11 @@ def test_an_entry_may_take_several_lines(typed, entry) -> None:
 def test_the_end_of_the_input_is_no_entry() -> None:
     with pytest.raises(EOFError):
         joined_lines(lines_of())
+
+
+@pytest.mark.parametrize(
+    ("entries", "code"), [("/model nowhere\nHi\n", 0), ("Hi\n/model nowhere", 3), ("Hi\n/attach gone.png", 2)]
+)
+def test_piped_entries_end_with_the_code_of_the_last_one(acme, run, entries, code) -> None:
+    done = run("chat", "-m", "plain", stdin=entries)
+    assert (done.returncode, done.stdout) == (code, "Hello world\n")

@@ -26,7 +26,10 @@ __all__ = ["chat"]
 @click.option("-q", "--quiet", is_flag=True, help="No reasoning, progress or notices.")
 @click.option("-v", "--verbose", is_flag=True, help="Say who was tried, and what it took.")
 def chat(models: tuple[str, ...], system: str | None, going_on: bool, **given: Any) -> None:
-    """Talk with a model. Ctrl-C stops an answer, Ctrl-D or /quit ends the chat; /help says the rest."""
+    """Talk with a model. Ctrl-C stops an answer, Ctrl-D or /quit ends the chat; /help says the rest.
+
+    Entries may also be piped in, one a line; then the exit code is that of the last one.
+    """
     from plugmux.cli.chat_input import ChatInput
     from plugmux.cli.running import OpenClient
     from plugmux.cli.talking import Talk
@@ -56,3 +59,5 @@ def _converse(talk: Talk, entries: Any, terminal: Terminal) -> None:
         talk.take(entry)
     if entries.interactive:
         terminal.err.write("\n")
+    elif talk.exit:
+        raise SystemExit(talk.exit)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve
 
 from plugmux.cli.asking import Question, ask, pinned
-from plugmux.cli.exits import describe
+from plugmux.cli.exits import Exit, describe, exit_of
 from plugmux.cli.last_chat import Chat, LastChat, instructed
 from plugmux.cli.options import option_values, policy_values
 from plugmux.cli.progress import ProgressLines
@@ -31,7 +31,7 @@ class Talk:
     """One chat. An answer that fails or is stopped ends that answer and nothing else.
 
     A failed entry is forgotten, so that it can be tried again; of a stopped answer what was said so far
-    stays in the conversation.
+    stays in the conversation. `exit` is the code of the last entry.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Talk:
         verbose: bool = False,
     ) -> None:
         self.ended = False
+        self.exit = Exit.OK
         self._terminal = terminal
         self._opened = opened
         self._models = models
@@ -101,12 +102,13 @@ class Talk:
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """Do something whose failure, or Ctrl-C, is no reason to end the chat."""
+        self.exit = Exit.OK
         try:
             work()
         except BrokenPipeError:
             raise
         except (PlugmuxError, OSError) as error:
-            self._failure = describe(error)
+            self.exit, self._failure = exit_of(error), describe(error)
             self._terminal.error(self._failure)
         except KeyboardInterrupt:
             self._terminal.note("\n(stopped)")
