@@ -335,7 +335,7 @@ async def test_what_a_provider_left_before_it_failed_is_not_the_next_ones(client
         ({"maxtokens": 5}, "maxtokens"),
         ({"timeout": 0}, "timeout"),
         ({"task": "dreaming"}, "task"),
-        ({"policy": {"sort": "luck"}}, "policy"),
+        ({"policy": {"sort": "luck"}}, "policy.sort"),
         ({"policy": {"colour": 1}}, "policy.colour"),
         ({"n": 2}, "n"),
     ],

@@ -71,7 +71,7 @@ def test_a_wrong_option_is_named(name: str, value: Any) -> None:
         ("tools", [7], "'tools' must be a mapping, not 7"),
         ("web_search", "yes", "'web_search' must be true or false, not 'yes'"),
         ("voice", 1, "'voice' must be text, not 1"),
-        ("extra_headers", {"x-secret": 1}, "'extra_headers' must be text"),
+        ("extra_headers", {"x-secret": 1}, "the header 'x-secret' is no text that can be sent"),
     ],
 )
 def test_what_is_wrong_with_an_option_is_said_in_words(name: str, value: Any, said: str) -> None:
