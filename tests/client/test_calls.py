@@ -93,7 +93,7 @@ async def test_the_time_for_a_request_bounds_reading_its_attachment_too(client, 
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("limits", {"total": 3}), ("token", 7), ("conversation", "one"), ("model", 7)]
+    ("field", "value"), [("limits", 3), ("token", 7), ("conversation", "one"), ("model", 7)]
 )
 async def test_an_argument_of_a_wrong_kind_is_named(client, scripted, field, value):
     arguments = {"model": "org/model", "messages": "x", field: value}

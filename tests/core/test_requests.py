@@ -10,7 +10,7 @@ import pytest
 from plugmux.errors import InvalidInputError
 from plugmux.messages import Conversation, Message, ProviderState
 from plugmux.model import Model, Task
-from plugmux.requests import Limits, Options, Policy, Request, options_from, policy_from
+from plugmux.requests import Limits, Options, Policy, Request, limits_from, options_from, policy_from
 
 
 def test_only_what_was_given_is_given() -> None:
@@ -140,6 +140,26 @@ def test_the_wrong_key_of_a_policy_is_named() -> None:
     with pytest.raises(InvalidInputError) as caught:
         policy_from({"sort": "price", "order": 7})
     assert caught.value.field == "policy.order"
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        (5, "limits"),
+        ({"whole": 5}, "limits.whole"),
+        ({"total": "x"}, "limits.total"),
+        ({"idle": -1}, "limits.idle"),
+        ({"first_sign": float("nan")}, "limits.first_sign"),
+    ],
+)
+def test_wrong_limits_are_refused_at_the_door(given: Any, field: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        limits_from(given)
+    assert caught.value.field == field
+
+
+def test_limits_are_taken_as_a_mapping() -> None:
+    assert limits_from({"total": 5}) == Limits(total=5)
 
 
 def test_limits_are_shorter_where_another_candidate_stands_ready() -> None:

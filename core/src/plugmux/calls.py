@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from plugmux.errors import InvalidInputError
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Call", "task_from"]
 
 _ATTACHED = ("image", "audio")
-
-Checked = TypeVar("Checked")
 
 
 class Call:
@@ -37,14 +35,14 @@ class Call:
         timeout: float | None = None,
         token: str | None = None,
         system: str | None = None,
-        limits: Limits | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
         n: int | None = None,
         defaults: Mapping[str, Any],
         **options: Any,
     ) -> None:
         from plugmux.messages import Conversation, messages_from
         from plugmux.planning import model_names
-        from plugmux.requests import Limits, options_from, policy_from
+        from plugmux.requests import limits_from, options_from, policy_from
 
         if conversation is not None and not isinstance(conversation, Conversation):
             conversation = Conversation.from_dict(conversation)
@@ -61,8 +59,8 @@ class Call:
         self.task = task_from(task)
         self.policy = policy_from(_policy_over(defaults, policy))
         self.timeout = _seconds(timeout)
-        self.token = _checked(token, str, "token")
-        self.limits = _checked(limits, Limits, "limits")
+        self.token = _token(token)
+        self.limits = limits_from(limits)
         self.n = _count(n)
         self._attached = {name: options.pop(name) for name in _ATTACHED if options.get(name) is not None}
         self.options = options_from(options)
@@ -168,10 +166,10 @@ def task_from(given: Task | str | None) -> Task | None:
         raise InvalidInputError(f"unknown task {given!r}; known: {known}", field="task") from None
 
 
-def _checked(given: Any, kind: type[Checked], field: str) -> Checked | None:
-    if given is None or isinstance(given, kind):
+def _token(given: str | None) -> str | None:
+    if given is None or isinstance(given, str):
         return given
-    raise InvalidInputError(f"expected {kind.__name__}, got {type(given).__name__}", field=field)
+    raise InvalidInputError(f"expected text, got {type(given).__name__}", field="token")
 
 
 def _seconds(given: float | None) -> float | None:

@@ -15,7 +15,7 @@ from plugmux.messages import Attachment, Conversation, Message
 from plugmux.model import Model, Task
 from plugmux.value import Value
 
-__all__ = ["Limits", "Options", "Policy", "Request", "options_from", "policy_from"]
+__all__ = ["Limits", "Options", "Policy", "Request", "limits_from", "options_from", "policy_from"]
 
 _number: Any = instance_of((int, float))
 
@@ -139,7 +139,7 @@ def options_from(given: Mapping[str, Any]) -> Options:
     return _made(Options, given)
 
 
-Made = TypeVar("Made", "Options", "Policy")
+Made = TypeVar("Made", "Options", "Policy", "Limits")
 
 
 def _made(kind: type[Made], given: Mapping[str, Any], within: str = "") -> Made:
@@ -188,15 +188,7 @@ def policy_from(given: Policy | Mapping[str, Any] | None) -> Policy:
         return Policy()
     if isinstance(given, Policy):
         return given
-    if not isinstance(given, Mapping):
-        raise InvalidInputError(f"expected a mapping, got {type(given).__name__}", field="policy")
-    known = {attribute.name for attribute in attrs.fields(Policy)}
-    unknown = sorted(str(name) for name in set(given) - known)
-    if unknown:
-        raise InvalidInputError(
-            f"unknown key; known: {', '.join(sorted(known))}", field=f"policy.{unknown[0]}"
-        )
-    return _made(Policy, given, "policy.")
+    return _read(Policy, given, "policy")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -209,10 +201,10 @@ class Limits(Value):
     `total`          the whole attempt
     """
 
-    first_sign: float | None = None
-    first_content: float | None = None
-    idle: float | None = None
-    total: float | None = None
+    first_sign: float | None = field(default=None, validator=_given(_number, ge(0)))
+    first_content: float | None = field(default=None, validator=_given(_number, ge(0)))
+    idle: float | None = field(default=None, validator=_given(_number, ge(0)))
+    total: float | None = field(default=None, validator=_given(_number, ge(0)))
 
     @classmethod
     def for_task(
@@ -237,6 +229,23 @@ class Limits(Value):
             idle = max(10.0, 1.5 * keep_alive)
             return cls(first_sign=10.0, first_content=12.0, idle=idle, total=total)
         return cls(first_sign=60.0, first_content=None if patient else 120.0, idle=60.0, total=total)
+
+
+def limits_from(given: Limits | Mapping[str, Any] | None) -> Limits | None:
+    """`Limits` of themselves, a mapping or None. Raises InvalidInputError naming what is wrong."""
+    return given if given is None or isinstance(given, Limits) else _read(Limits, given, "limits")
+
+
+def _read(kind: type[Made], given: object, where: str) -> Made:
+    if not isinstance(given, Mapping):
+        raise InvalidInputError(f"expected a mapping, got {type(given).__name__}", field=where)
+    known = {attribute.name for attribute in attrs.fields(kind)}
+    unknown = sorted(str(name) for name in set(given) - known)
+    if unknown:
+        raise InvalidInputError(
+            f"unknown key; known: {', '.join(sorted(known))}", field=f"{where}.{unknown[0]}"
+        )
+    return _made(kind, given, f"{where}.")
 
 
 @frozen(kw_only=True, eq=False, repr=False)
