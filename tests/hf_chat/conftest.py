@@ -44,8 +44,9 @@ def slow_box() -> Iterator[Any]:
 
 @pytest.fixture
 async def new_session(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Callable[..., Session]]:
-    """Makes sessions as the core does. Those of one test share connections and cache, like one client's."""
-    resources, transport, cache = Resources(), Transport(), Cache(tmp_path / "cache")
+    """Makes sessions as the core does. Those of one test share connections and cache, like one client's; a
+    `cold` one shares the cache only."""
+    opened, transport, cache = [Resources()], Transport(), Cache(tmp_path / "cache")
 
     def make(
         base_url: str,
@@ -53,8 +54,11 @@ async def new_session(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Calla
         credential: Credential | None = None,
         limits: Limits | None = None,
         token: str | None = None,
+        cold: bool = False,
         **settings: Any,
     ) -> Session:
+        if cold:
+            opened.append(Resources())
         watch = Stopwatch(limits or Limits(first_sign=10, idle=10))
         return Session(
             provider="hf-chat",
@@ -66,11 +70,12 @@ async def new_session(anyio_backend: str, tmp_path: Path) -> AsyncIterator[Calla
             limits=watch.limits,
             watch=watch,
             transport=transport,
-            resources=resources,
+            resources=opened[-1],
         )
 
     yield make
-    await resources.aclose()
+    for resources in opened:
+        await resources.aclose()
     await transport.aclose()
 
 

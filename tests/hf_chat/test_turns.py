@@ -148,10 +148,9 @@ async def test_a_conversation_goes_on_with_a_cold_client_that_has_the_cache(
     box: Any, new_session: NewSession, new_request: NewRequest
 ) -> None:
     first = new_request("one")
-    session = new_session(f"{box.url}/hf-chat/chat")
-    talk = gone_on(first, await events_of(first, session))
-    await session._resources.aclose()  # what the process kept in memory is gone
-    events = await events_of(new_request("two", conversation=talk), new_session(f"{box.url}/hf-chat/chat"))
+    talk = gone_on(first, await events_of(first, new_session(f"{box.url}/hf-chat/chat")))
+    cold = new_session(f"{box.url}/hf-chat/chat", cold=True)
+    events = await events_of(new_request("two", conversation=talk), cold)
     assert text_of(events).endswith("turn 2.")
 
 
