@@ -170,6 +170,11 @@ def test_a_servers_own_word_for_its_window_is_known(facts, length):
     assert owned({"id": "m", **facts})[0].context_length == length
 
 
+def test_what_a_model_of_ones_own_server_can_do_is_a_guess():
+    (found,) = owned({"id": "m"})
+    assert (found.tasks, found.assumed) == ((Task.CONVERSATIONAL,), True)
+
+
 def test_a_server_that_can_go_on_with_a_message_is_known_by_its_name():
     assert owned({"id": "m", "owned_by": "vllm"})[0].can(Capability.PREFILL) is True
     assert owned({"id": "m", "owned_by": "someone"})[0].can(Capability.PREFILL) is None

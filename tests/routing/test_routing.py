@@ -67,6 +67,17 @@ def test_an_unknown_credential_drops_nobody():
     assert order([model("keyed", auth="required")]) == ["keyed"]
 
 
+def test_what_a_model_can_do_is_the_callers_word_where_it_is_a_guess_and_the_provider_pinned():
+    guess = model("a", assumed=True, options={"temperature"})
+    (found,) = candidates([guess], wish("a::org/model", Task.TEXT_TO_IMAGE)).candidates
+    assert (found.model.tasks, found.model.options) == ((Task.TEXT_TO_IMAGE,), None)
+    (found,) = candidates([guess], wish("a::org/model", Task.TEXT_GENERATION)).candidates
+    assert found.model == guess
+    assert "not text-to-image" in reasons([guess], wish(task=Task.TEXT_TO_IMAGE))["a"]
+    known = model("a")
+    assert "not text-to-image" in reasons([known], wish("a::org/model", Task.TEXT_TO_IMAGE))["a"]
+
+
 def test_a_pinned_provider_drops_the_others():
     assert order([model("a"), model("b")], wish("b::org/model")) == ["b"]
     assert reasons([model("a"), model("b")], wish("b::org/model")) == {"a": "b was asked for"}

@@ -105,6 +105,8 @@ class Model(Value):
     `remote_id`     the name to send; `id` unless given
     `upstream`      who computes in the end; None where the service itself chooses
     `tasks`         what it can do, the most usual first
+    `assumed`       nobody says what it can do: `tasks` is a guess, and at the provider that the caller pins
+                    another task is tried
     `inputs`        media it reads beside text: `image`, `audio`, `video`
     `options`       names of request options it takes; None is unknown
     `capabilities`  yes or no; a missing key is unknown
@@ -125,6 +127,7 @@ class Model(Value):
     remote_id: str = field(default="")
     upstream: str | None = None
     tasks: tuple[Task, ...] = field(default=(Task.CONVERSATIONAL,), converter=_tasks)
+    assumed: bool = False
     inputs: frozenset[str] = field(default=frozenset(), converter=_word_set)
     options: frozenset[str] | None = field(default=None, converter=_option_names)
     capabilities: Mapping[Capability, bool] = field(factory=dict, converter=_capabilities, hash=False)

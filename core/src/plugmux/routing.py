@@ -162,11 +162,15 @@ def _wrong_place(model: Model, wish: Wish) -> str | None:
 
 
 def _wrong_kind(model: Model, wish: Wish) -> str | None:
-    if wish.task not in model.tasks and not (wish.task in _CHAT and _CHAT.intersection(model.tasks)):
+    if not _does(model, wish.task):
         return f"it does {', '.join(task.value for task in model.tasks)}, not {wish.task.value}"
     if wish.needs_context and model.context_length and model.context_length < wish.needs_context:
         return f"its context of {model.context_length:,} tokens is too small"
     return None
+
+
+def _does(model: Model, task: Task) -> bool:
+    return task in model.tasks or (task in _CHAT and not _CHAT.isdisjoint(model.tasks))
 
 
 def _excluded(model: Model, policy: Policy) -> str | None:
@@ -219,7 +223,10 @@ def _named(model: Model, names: Collection[str]) -> bool:
 
 def _selected(model: Model, wish: Wish) -> Model:
     """The model with the wished suffix on its remote id, where the service itself understands it: a selector,
-    or the upstream that shall compute, of which the price and the window of others say nothing."""
+    or the upstream that shall compute, of which the price and the window of others say nothing. Of what a model
+    can do, where that is a guess, the caller knows better."""
+    if model.assumed and model.provider == wish.name.provider and not _does(model, wish.task):
+        model = evolve(model, tasks=(wish.task,), options=None)
     suffix = wish.name.suffix
     if suffix is None or suffix not in model.selectors:
         return model

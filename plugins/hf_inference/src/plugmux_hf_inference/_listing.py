@@ -178,6 +178,7 @@ def _own_model(item: Mapping[str, Any], *, default: bool) -> Model:
     server = str(item.get("owned_by") or "").lower()
     return Model(
         id=item["id"],
+        assumed=True,
         options=CHAT_OPTIONS,
         capabilities={Capability.PREFILL: True} if server in _PREFILLING else {},
         context_length=next((int(n) for n in lengths if isinstance(n, int) and n > 0), None),
