@@ -19,6 +19,7 @@ from plugmux.errors import (
     PermissionDeniedError,
     QuotaExceededError,
     RateLimitError,
+    Scope,
     ServerError,
 )
 from plugmux.events import Finish, FinishReason, Notice, Text
@@ -122,6 +123,11 @@ def test_a_recorded_refusal_is_its_typed_error(name: str, shared: Path) -> None:
 def test_a_refusal_for_want_of_a_login_says_how_to_log_in(shared: Path) -> None:
     for name in ("hosted-conversation-create-anonymous", "hosted-message-anonymous"):
         assert "plugmux auth login hf-chat" in error_of(response_of(shared, name)).remedy
+
+
+def test_too_many_conversations_are_no_matter_of_who_pays(shared: Path) -> None:
+    error = error_of(response_of(shared, "limit-conversations"))
+    assert (error.scope, error.remedy) == (Scope.CREDENTIAL, "delete some conversations on the site")
 
 
 # name: (id, root, messages)

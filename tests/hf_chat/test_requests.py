@@ -250,4 +250,8 @@ async def test_a_base_url_that_is_none_is_a_typed_error(new_session: Callable[..
 
 def test_both_providers_stand_on_a_static_list_with_one_default() -> None:
     for provider in (plugin, cohere):
-        assert [model.default for model in provider.static_models].count(True) == 1
+        assert [model.default for model in provider.static_models({})].count(True) == 1
+
+
+def test_of_a_server_of_ones_own_nothing_is_known_beforehand() -> None:
+    assert plugin.static_models({"base_url": "https://chat.example.com"}) == ()

@@ -110,7 +110,8 @@ def _too_many(said: str, facts: dict[str, Any]) -> ProviderError:
     if "conversation has more than" in low:
         return InvalidRequestError(said, param="conversation", code="conversation-full", **facts)
     if "number of conversations" in low:
-        return QuotaExceededError(said, remedy="delete some conversations on the site", **facts)
+        remedy = "delete some conversations on the site"
+        return QuotaExceededError(said, remedy=remedy, scope=Scope.CREDENTIAL, **facts)
     return RateLimitError(said, **facts)
 
 

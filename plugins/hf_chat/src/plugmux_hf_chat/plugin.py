@@ -46,8 +46,13 @@ class ChatUI:
     ) -> None:
         self.base_url = base_url
         self.default_auth = default_auth
-        self.static_models = tuple(static_models)
+        self._static_models = tuple(static_models)
         self.hub_ids = dict(hub_ids or {})
+
+    def static_models(self, settings: Mapping[str, Any]) -> Sequence[Model]:
+        """What is known of the server; of another one at `base_url` nothing is known beforehand."""
+        given = str(settings.get("base_url") or self.base_url).rstrip("/")
+        return self._static_models if given == self.base_url else ()
 
     @hookimpl
     async def get_models(self, session: Session, wanted: str | None) -> Sequence[Model]:
