@@ -84,7 +84,7 @@ def test_the_first_wished_model_that_can_be_served_answers(acme, run) -> None:
         (["complete", "plain", "Hi", "-o", "temperature"], 2, "expected key=value, got 'temperature'"),
         (["complete", "plain", "Hi", "-o", "temprature=1"], 2, "did you mean temperature?"),
         (["complete", "plain", "Hi", "-o", "temperature=hot"], 2, "must be a number, not 'hot'"),
-        (["complete", "plain", "Hi", "-o", "conversation=5"], 2, "conversation: neither a Conversation"),
+        (["complete", "plain", "Hi", "-o", "conversation=5"], 2, "conversation: not a conversation"),
         (["complete", "plain", "Hi", "-o", "model=x"], 2, "it is an argument"),
         (["complete", "plain", "Hi", "-a", "missing.png"], 2, "cannot read 'missing.png'"),
         (["complete", "plain", "Hi", "--policy", "speed=3"], 2, "policy.speed: unknown key"),

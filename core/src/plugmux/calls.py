@@ -46,8 +46,6 @@ class Call:
 
         if conversation is not None and not isinstance(conversation, Conversation):
             conversation = Conversation.from_dict(conversation)
-        if not isinstance(conversation, Conversation | None):
-            raise InvalidInputError("neither a Conversation nor its dict", field="conversation")
         self.models = model_names(model)
         if conversation is not None and system is not None:
             conversation, system = _instructed(conversation, system), None
