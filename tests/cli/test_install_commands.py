@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,8 @@ def test_a_new_plugin_with_a_bad_or_a_taken_name_is_refused(run, work: Path, nam
 
 
 def test_what_cannot_be_installed_ends_with_pips_words_and_exit_code_1(run) -> None:
+    if find_spec("pip") is None:
+        pytest.skip("no pip beside plugmux")
     done = run("install", "./there-is-no-such-folder")
     assert done.returncode == 1
     assert "there-is-no-such-folder" in done.stderr
