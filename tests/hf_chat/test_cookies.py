@@ -209,6 +209,17 @@ async def test_cookies_may_be_longer_than_the_name_of_a_file(new_session: Callab
     assert await plugin.authenticate(session, None) is not None
 
 
+async def test_a_cookies_value_alone_is_refused_and_not_shown(new_session: Callable[..., Session]) -> None:
+    with pytest.raises(ConfigurationError, match="neither name=value pairs nor a file") as caught:
+        await plugin.authenticate(new_session("https://chat.example.com", cookies="not-for-show"), None)
+    assert "not-for-show" not in str(caught.value)
+
+
+async def test_a_file_of_cookies_that_is_not_there_is_named(new_session: Callable[..., Session]) -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no file .*mine\.json"):
+        await plugin.authenticate(new_session("https://chat.example.com", cookies="~/mine.json"), None)
+
+
 async def test_a_hub_token_is_no_login_here(new_session: Callable[..., Session]) -> None:
     session = new_session("https://chat.example.com", token="hub-token-of-somebody")
     assert await plugin.authenticate(session, None) is None

@@ -223,8 +223,8 @@ def _named(model: Model, names: Collection[str]) -> bool:
 
 def _selected(model: Model, wish: Wish) -> Model:
     """The model with the wished suffix on its remote id, where the service itself understands it: a selector,
-    or the upstream that shall compute, of which the price and the window of others say nothing. Of what a model
-    can do, where that is a guess, the caller knows better."""
+    or the upstream that shall compute, of which the price and the window of others say nothing. Where it is a
+    guess what a model can do, the caller knows better."""
     if model.assumed and model.provider == wish.name.provider and not _does(model, wish.task):
         model = evolve(model, tasks=(wish.task,), options=None)
     suffix = wish.name.suffix

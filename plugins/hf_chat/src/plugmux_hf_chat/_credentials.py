@@ -134,7 +134,13 @@ def _of_the_hosted_site(cookies: list[Cookie]) -> list[Cookie]:
 def _given(value: str) -> list[Cookie]:
     """The setting: cookies as such, or the path of a file with them."""
     path = Path(value).expanduser()
-    return _read(path) if "=" not in value or _is_file(path) else cookies_of(value)
+    if _is_file(path):
+        return _read(path)
+    if "=" in value:
+        return cookies_of(value)
+    if path.suffix.lower() not in KINDS:  # it may be a cookie's value, which no error shows
+        raise ConfigurationError("cookies: neither name=value pairs nor a file that can be read")
+    raise ConfigurationError(f"cookies: there is no file {path}")
 
 
 def _is_file(path: Path) -> bool:
