@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from plugmux.attachments import Attachment, attachment_from
 from plugmux.errors import InvalidInputError
-from plugmux.messages import Attachment, Conversation, Message, ProviderState, attachment_from, messages_from
+from plugmux.messages import Conversation, Message, ProviderState, messages_from
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.errors import ConfigurationError, InvalidRequestError, MalformedResponseError
-from plugmux.messages import Attachment, messages_from
+from plugmux.messages import messages_from
 from plugmux.model import Auth, Capability, Task
 from plugmux.session import Session
 from plugmux_hf_chat import cohere, plugin

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from attrs import evolve
 
+from plugmux.attachments import Attachment
 from plugmux.errors import (
     AuthenticationError,
     DeadlineError,
@@ -35,7 +36,7 @@ from plugmux.events import (
     Text,
     Title,
 )
-from plugmux.messages import Attachment, Conversation, Message, ProviderState
+from plugmux.messages import Conversation, Message, ProviderState
 from plugmux.model import Task
 from plugmux.requests import Limits, Request
 from plugmux.session import Session

@@ -63,7 +63,7 @@ def test_an_option_that_chat_cannot_take_is_named(new_request):
 def test_an_image_joins_the_last_user_message(new_request):
     messages = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
     messages += [{"role": "user", "content": "three"}]
-    from plugmux.messages import attachment_from
+    from plugmux.attachments import attachment_from
 
     picture = attachment_from(PNG, field="image")
     sent = chat_sending(new_request(messages, image=picture)).body["messages"]
@@ -75,7 +75,7 @@ def test_an_image_joins_the_last_user_message(new_request):
 
 
 def test_an_image_by_address_is_sent_as_its_address(new_request):
-    from plugmux.messages import attachment_from
+    from plugmux.attachments import attachment_from
 
     parts = [{"type": "text", "text": "what?"}]
     picture = attachment_from("https://a.example/b.png", field="image")

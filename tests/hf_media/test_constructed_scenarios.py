@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.errors import ContentFilterError, DeadlineError, ProviderError, ServerError
 from plugmux.events import Finish, Text
 from plugmux.media import Media
-from plugmux.messages import Attachment
 from plugmux.model import Task
 from plugmux.requests import Limits
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from attrs import evolve
 
+from plugmux.attachments import Attachment
 from plugmux.errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -27,7 +28,7 @@ from plugmux.errors import (
 )
 from plugmux.events import Finish, Notice, Progress, ServedBy, Text
 from plugmux.media import Media, MediaKind
-from plugmux.messages import Attachment, Message
+from plugmux.messages import Message
 from plugmux.model import Task
 from plugmux.requests import Limits
 from plugmux_hf_media import plugin

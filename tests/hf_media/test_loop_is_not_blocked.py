@@ -14,8 +14,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.media import Media
-from plugmux.messages import Attachment
 from plugmux.model import Task
 
 LARGE = 12 * 1024 * 1024

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.errors import (
     ContentFilterError,
     InvalidRequestError,
@@ -17,7 +18,6 @@ from plugmux.errors import (
     ServerError,
 )
 from plugmux.media import Media
-from plugmux.messages import Attachment
 from plugmux.model import Task
 
 T2I, I2I, ASR = Task.TEXT_TO_IMAGE, Task.IMAGE_TO_IMAGE, Task.AUTOMATIC_SPEECH_RECOGNITION

@@ -8,8 +8,8 @@ from typing import Any
 import attrs
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.errors import InvalidRequestError, Scope
-from plugmux.messages import Attachment
 from plugmux.model import Task
 from plugmux.requests import Options
 from plugmux_hf_media import _wire

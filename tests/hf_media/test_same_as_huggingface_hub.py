@@ -16,11 +16,12 @@ from typing import Any
 import anyio
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.cache import Cache
 from plugmux.credentials import Credential
 from plugmux.errors import InvalidRequestError
 from plugmux.http import Http
-from plugmux.messages import Attachment, Message
+from plugmux.messages import Message
 from plugmux.model import Model, Task
 from plugmux.requests import Limits, Options, Request
 from plugmux.session import Session

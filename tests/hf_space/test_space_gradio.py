@@ -16,9 +16,10 @@ import anyio
 import anyio.to_thread
 import pytest
 
+from plugmux.attachments import attachment_from
 from plugmux.errors import ProviderError, QuotaExceededError, ServerError, StreamCutError
 from plugmux.events import ConversationState, Finish, Media, Notice, Preview, Progress, Text
-from plugmux.messages import Conversation, ProviderState, attachment_from
+from plugmux.messages import Conversation, ProviderState
 
 ORACLE = Path(__file__).parent / "oracle.py"
 Collect = Callable[..., Any]

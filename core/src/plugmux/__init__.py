@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "plugmux.attachments": ("Attachment",),
     "plugmux.blocking": ("Client", "complete", "explain", "models", "stream"),
     "plugmux.client": ("AsyncClient",),
     "plugmux.completion": ("Completion",),
@@ -62,7 +63,7 @@ _HOMES = {
     ),
     "plugmux.hooks": ("hookimpl", "stream_wrapper"),
     "plugmux.media": ("Media", "MediaKind"),
-    "plugmux.messages": ("Attachment", "Conversation", "Message"),
+    "plugmux.messages": ("Conversation", "Message"),
     "plugmux.model": ("Auth", "Capability", "Model", "Pricing", "Task"),
     "plugmux.requests": ("Limits", "Options", "Policy", "Request"),
     "plugmux.session": ("Session",),

@@ -1,5 +1,6 @@
 # What type checkers see of the names that `__init__.py` imports lazily; a test keeps the two alike.
 
+from plugmux.attachments import Attachment
 from plugmux.blocking import Client, complete, explain, models, stream
 from plugmux.client import AsyncClient
 from plugmux.completion import Completion
@@ -50,7 +51,7 @@ from plugmux.events import (
 )
 from plugmux.hooks import hookimpl, stream_wrapper
 from plugmux.media import Media, MediaKind
-from plugmux.messages import Attachment, Conversation, Message
+from plugmux.messages import Conversation, Message
 from plugmux.model import Auth, Capability, Model, Pricing, Task
 from plugmux.requests import Limits, Options, Policy, Request
 from plugmux.session import Session

@@ -120,7 +120,7 @@ class Call:
         from anyio.to_thread import run_sync
         from attrs import evolve
 
-        from plugmux.messages import attachment_from
+        from plugmux.attachments import attachment_from
 
         read: dict[str, Any] = {
             name: await run_sync(partial(attachment_from, given, field=name), abandon_on_cancel=True)

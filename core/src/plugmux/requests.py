@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from attrs import field, frozen
@@ -11,9 +11,12 @@ from attrs.validators import and_, deep_iterable, ge, in_, instance_of, le, not_
 
 from plugmux.credentials import sendable
 from plugmux.errors import InvalidInputError
-from plugmux.messages import Attachment, Conversation, Message
+from plugmux.messages import Conversation, Message
 from plugmux.model import Model, Task
 from plugmux.value import Value
+
+if TYPE_CHECKING:
+    from plugmux.attachments import Attachment
 
 __all__ = ["Limits", "Options", "Policy", "Request", "limits_from", "options_from", "policy_from"]
 

@@ -8,9 +8,10 @@ import stat
 from collections.abc import Sequence
 from typing import Any, TextIO
 
+from plugmux.attachments import Attachment, attachment_from
 from plugmux.cli.terminal import Terminal
 from plugmux.errors import InvalidInputError
-from plugmux.messages import Attachment, Message, attachment_from
+from plugmux.messages import Message
 
 __all__ = ["as_utf8", "attachment_part", "piped_text", "prompt_from", "user_message"]
 

@@ -9,9 +9,9 @@ from functools import partial
 
 from attrs import frozen
 
+from plugmux.attachments import Attachment
 from plugmux.errors import ConnectionFailedError, ProviderError, StreamCutError
 from plugmux.events import ConversationState, Event, Media, MediaKind
-from plugmux.messages import Attachment
 from plugmux.requests import Request
 from plugmux_hf_chat import _wire
 from plugmux_hf_chat._answer import Answer, StoredFile

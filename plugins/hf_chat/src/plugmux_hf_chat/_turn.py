@@ -9,9 +9,9 @@ from contextlib import aclosing
 import anyio
 from attrs import evolve
 
+from plugmux.attachments import Attachment
 from plugmux.errors import DeadlineError, InvalidRequestError, MalformedResponseError, ProviderError
 from plugmux.events import Event, MediaKind, Notice
-from plugmux.messages import Attachment
 from plugmux.requests import Request
 from plugmux.stopwatch import Stopwatch
 from plugmux_hf_chat import _wire

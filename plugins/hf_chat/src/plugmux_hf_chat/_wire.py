@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
+from plugmux.attachments import Attachment
 from plugmux.errors import InvalidRequestError, MalformedResponseError
-from plugmux.messages import Attachment, Message
+from plugmux.messages import Message
 from plugmux.model import Auth, Capability, Model, Task
 from plugmux_hf_chat._conversation import unwrap
 

@@ -14,6 +14,7 @@ import anyio.to_thread
 import attrs
 from attrs import frozen
 
+from plugmux.attachments import Attachment
 from plugmux.errors import (
     ConnectionFailedError,
     DeadlineError,
@@ -25,7 +26,6 @@ from plugmux.errors import (
 from plugmux.events import Event, Notice, Text
 from plugmux.http import Http
 from plugmux.media import Media, MediaKind
-from plugmux.messages import Attachment
 from plugmux.model import Task
 from plugmux.requests import Limits
 from plugmux.session import Session

@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
+from plugmux.attachments import Attachment
 from plugmux.errors import (
     ConfigurationError,
     DeadlineError,
@@ -18,7 +19,6 @@ from plugmux.events import Event, Finish, Notice, Progress, ServedBy
 from plugmux.http import ErrorReader, Http, Response, conceal
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
 from plugmux.huggingface.unsaid import unsaid
-from plugmux.messages import Attachment
 from plugmux.requests import Request
 from plugmux.session import Session
 from plugmux.statuses import request_id_of

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
+from plugmux.attachments import Attachment
 from plugmux.huggingface.images import ImageRequest
-from plugmux.messages import Attachment
 from plugmux.model import Task
 from plugmux.requests import Options
 

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from attrs import frozen
 
+from plugmux.attachments import Attachment
 from plugmux.errors import InvalidRequestError, Scope
-from plugmux.messages import Attachment
 from plugmux_hf_media._large import base64_of, spliced
 from plugmux_hf_media._routes import Form, Route, Slot, Wanted
 from plugmux_hf_media._sizes import SHAPE_OPTIONS, shape_of

@@ -8,9 +8,9 @@ from urllib.parse import urljoin, urlsplit
 
 import anyio.to_thread
 
+from plugmux.attachments import Attachment, attachment_from
 from plugmux.errors import InvalidInputError, InvalidRequestError, MalformedResponseError, ProviderError
 from plugmux.media import Media, MediaKind
-from plugmux.messages import Attachment, attachment_from
 from plugmux_hf_space import _wire
 from plugmux_hf_space._app import App
 from plugmux_hf_space._playlist import download_pieces, is_playlist
