@@ -317,6 +317,32 @@ def test_a_forked_child_has_connections_of_its_own(tmp_path, asked):
     assert _program(code, tmp_path).stdout == "0 0\n"
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_neither_reads_the_parents_stream_nor_waits_for_it(tmp_path):
+    code = (
+        "import os, time, plugmux\n"
+        "from plugmux.testing import Hang, ScriptedProvider, installed\n"
+        "entry_points = installed(a=ScriptedProvider([plugmux.Text(text='a'), Hang()]))\n"
+        "client = plugmux.Client(entry_points=entry_points)\n"
+        "stream = client.stream('org/model', 'hi')\n"
+        "events = iter(stream)\n"
+        "next(events), next(events)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    began = time.monotonic()\n"
+        "    try: next(events)\n"
+        "    except plugmux.PlugmuxError as error: print(error)\n"
+        "    stream.close()\n"
+        "    print(time.monotonic() - began < 5, flush=True)\n"
+        "    os._exit(0)\n"
+        "os.waitpid(child, 0)\n"
+        "stream.close()\n"
+        "print(client.complete('org/model', 'hi').text)\n"
+    )
+    said = "a stream stays with the process that began it"
+    assert _program(code, tmp_path).stdout.splitlines() == [said, "True", "hello"]
+
+
 def _program(code, home, *flags):
     environ = {**os.environ, "PLUGMUX_HOME": str(home), "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, *flags, "-c", code]

@@ -34,6 +34,11 @@ class BackgroundTask(Generic[Result]):
         self._cancelled = False
         self._scope: CancelScope | None = None
         self.future: Future[Result]
+        self.thread: threading.Thread | None = None
+
+    def is_lost(self) -> bool:
+        """Whether the thread that it was given to is gone: in a forked child it is."""
+        return self.thread is not None and not self.thread.is_alive()
 
     async def run(self) -> Result:
         import anyio
@@ -60,7 +65,7 @@ class BackgroundTask(Generic[Result]):
     def close(self) -> None:
         """Cancel it and return when it is really over: its sockets are closed then."""
         self.cancel()
-        if not self._loop.is_here():
+        if not (self.is_lost() or self._loop.is_here()):
             self._over.wait(CLOSE_SECONDS)
 
 
@@ -91,7 +96,9 @@ class BackgroundLoop:
             )
         task = BackgroundTask(work, self)
         with self._gate:  # or `stop` could come between: what a stopped loop is given is never begun
-            portal = self._portal or self._open()
+            alive = self._thread is not None and self._thread.is_alive()
+            portal = self._portal if self._portal and alive else self._open()
+            task.thread = self._thread
             task.future = portal.start_task_soon(task.run)
         return task
 

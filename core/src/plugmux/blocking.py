@@ -124,6 +124,8 @@ class _Channel:
         """
         with self._changed:
             while not (self._events or self._ended or self._closed):
+                if self._task is not None and self._task.is_lost():
+                    raise PlugmuxError("a stream stays with the process that began it")
                 self._changed.wait()
             if self._closed:
                 return []
