@@ -268,6 +268,13 @@ async def test_no_model_means_the_configured_default(client, scripted):
     assert (await one.complete(None, "hi")).model == "org/other"
 
 
+async def test_an_empty_text_is_no_content(client, scripted):
+    a = scripted([Text(text=""), Finish()], latency=0.1)
+    completion = await client(a=a, b=scripted(latency=0.2)).complete("org/model", "hi")
+    assert completion.text == "hello"
+    assert not a.sessions[0].watch.content_seen
+
+
 async def test_usage_is_the_serving_attempts_and_the_total_everybodys(client, scripted):
     a = scripted([Text(text="x"), Usage(prompt_tokens=5, completion_tokens=1, total_tokens=6)], latency=0.1)
     b = scripted(

@@ -135,7 +135,8 @@ def _joined(pieces: list[ToolCall]) -> ToolCall:
 
 
 def _keep_text(fold: Fold, event: Text) -> None:
-    fold.texts.append(event.text)
+    if event.text:
+        fold.texts.append(event.text)
 
 
 def _keep_usage(fold: Fold, event: Usage) -> None:

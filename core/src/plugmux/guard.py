@@ -18,6 +18,8 @@ __all__ = ["admit", "closed", "failure_of", "isolated", "opened"]
 CLOSE_SECONDS = 5.0
 
 CONTENT = frozenset({Text, Reasoning, ToolCall, Media})
+_NOTHING = Text(text="")
+"""As OpenAI's first chunk has it: no content yet."""
 _FROM_PLUGINS = frozenset(Event.__args__) - {Attempt}
 
 
@@ -64,7 +66,7 @@ def admit(event: object, provider: str, watch: Stopwatch) -> None:
     no event, or one that only the core sends."""
     kind = type(event)
     if kind in CONTENT:
-        if not watch.content_seen:
+        if not watch.content_seen and event != _NOTHING:
             watch.see_content()
     elif kind not in _FROM_PLUGINS:
         raise PluginError(f"its stream gave {kind.__name__}, which is no event", plugin=provider)
