@@ -41,22 +41,23 @@ class Resources:
 
     def __init__(self) -> None:
         self._open: dict[str, Closable] = {}
-        self._closed = False
+        self._closings = 0
         self._locks: dict[str, anyio.Lock] = {}
 
     async def get(self, key: str, factory: Callable[[], Awaitable[Resource]]) -> Resource:
-        """Raises PlugmuxError when they were closed before this one was made."""
+        """Raises PlugmuxError when they are closed while this one is being made."""
         async with self._locks.setdefault(key, anyio.Lock()):
             if key not in self._open:
+                closings = self._closings
                 self._open[key] = await factory()
-                if self._closed:
+                if self._closings != closings:
                     await self.aclose()
                     raise PlugmuxError("the client was closed")
             return self._open[key]  # type: ignore[return-value]
 
     async def aclose(self) -> None:
         """Close all, newest first. One that fails or hangs does not keep the others open."""
-        self._closed = True
+        self._closings += 1
         while self._open:
             _, resource = self._open.popitem()
             with anyio.move_on_after(5, shield=True):
