@@ -5,15 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from attrs import evolve, frozen
+from attrs import frozen
 
-from plugmux.model import Auth, Capability, Model, Task
-from plugmux.names import SELECTORS, ModelName
-from plugmux.requests import Options, Policy
+from plugmux.model import Auth, Model, Task
+from plugmux.names import SELECTORS
 from plugmux.value import Value
+from plugmux.wishes import Wish, named, obstacle, selected
 
 __all__ = ["Candidate", "Dropped", "Key", "Route", "Standing", "Wish", "candidates", "task_of"]
 
@@ -58,17 +58,6 @@ class Route(Value):
     dropped: tuple[Dropped, ...] = ()
 
 
-class Wish(NamedTuple):
-    """The facts of a request that decide who may serve it."""
-
-    name: ModelName
-    task: Task
-    policy: Policy = Policy()
-    options: Options = Options()
-    has_images: bool = False
-    needs_context: int | None = None
-
-
 class Standing(NamedTuple):
     """What is known of a candidate's health: `resting` until its next probe, `latency` in seconds."""
 
@@ -101,8 +90,8 @@ def candidates(
     kept: list[Model] = []
     dropped: list[Dropped] = []
     for offered in models:
-        model = _selected(offered, wish)
-        reason = _obstacle(model, wish, credentials) or _wrong_choice(model, models, wish.policy)
+        model = selected(offered, wish)
+        reason = obstacle(model, wish, credentials, models)
         if reason is None:
             kept.append(model)
         else:
@@ -132,110 +121,6 @@ def task_of(models: Sequence[Model], *, has_audio: bool, has_image: bool, asked:
     return tasks[0] if tasks else Task.CONVERSATIONAL
 
 
-_CHAT = frozenset({Task.CONVERSATIONAL, Task.IMAGE_TEXT_TO_TEXT, Task.TEXT_GENERATION})
-
-
-def _obstacle(model: Model, wish: Wish, credentials: Mapping[str, bool]) -> str | None:
-    """Why a model cannot serve the wish, or None."""
-    return (
-        _wrong_place(model, wish)
-        or _excluded(model, wish.policy)
-        or _wrong_kind(model, wish)
-        or _missing_ability(model, wish)
-        or _missing_credential(model, credentials)
-    )
-
-
-def _wrong_place(model: Model, wish: Wish) -> str | None:
-    name, policy = wish.name, wish.policy
-    if name.provider is not None and model.provider != name.provider:
-        return f"{name.provider} was asked for"
-    if name.suffix is not None and name.suffix not in SELECTORS and model.upstream != name.suffix:
-        choice = f"the service does not name it: without `:{name.suffix}` it chooses itself"
-        here = f"this is {model.upstream}" if model.upstream else choice
-        return f"upstream {name.suffix} was asked for; {here}"
-    if policy.only is not None and not _named(model, policy.only):
-        return "policy: not among `only`"
-    if policy.order is not None and not policy.allow_fallbacks and not _named(model, policy.order):
-        return "policy: not in `order`, and fallbacks are not allowed"
-    return None
-
-
-def _wrong_kind(model: Model, wish: Wish) -> str | None:
-    if not _does(model, wish.task):
-        return f"it does {', '.join(task.value for task in model.tasks)}, not {wish.task.value}"
-    if wish.needs_context and model.context_length and model.context_length < wish.needs_context:
-        return f"its context of {model.context_length:,} tokens is too small"
-    return None
-
-
-def _does(model: Model, task: Task) -> bool:
-    return task in model.tasks or (task in _CHAT and not _CHAT.isdisjoint(model.tasks))
-
-
-def _excluded(model: Model, policy: Policy) -> str | None:
-    if policy.ignore is not None and _named(model, policy.ignore):
-        return "policy: among `ignore`"
-    price = model.pricing.output if model.pricing else None
-    if policy.max_price is not None and price is not None and price > policy.max_price:
-        return f"policy: {price:g} USD per million tokens is over max_price"
-    return None
-
-
-def _wrong_choice(model: Model, models: Sequence[Model], policy: Policy) -> str | None:
-    """Why the choice of an upstream cannot be left to the service, which knows nothing of the policy; or
-    None. Whom it may choose is known by the models in reserve."""
-    if model.upstream is not None or (policy.ignore is None and policy.max_price is None):
-        return None
-    for other in models:
-        its_own = other.reserve and (other.provider, other.id) == (model.provider, model.id)
-        if its_own and (reason := _excluded(other, policy)):
-            return f"it may choose {other.upstream}; {reason}"
-    return None
-
-
-def _missing_ability(model: Model, wish: Wish) -> str | None:
-    if wish.options.tools and model.can(Capability.TOOLS) is False:
-        return "it cannot call tools"
-    if wish.has_images and wish.task in _CHAT and model.can(Capability.VISION) is False:
-        return "it cannot see images"
-    if wish.policy.require_parameters and model.options is not None:
-        missing = sorted(set(wish.options.given()) - model.options)
-        if missing:
-            return f"it does not take {', '.join(missing)}"
-    return None
-
-
-def _missing_credential(model: Model, credentials: Mapping[str, bool]) -> str | None:
-    if model.auth is Auth.REQUIRED and credentials.get(model.provider) is False:
-        return "it needs a credential and there is none"
-    return None
-
-
-def _named(model: Model, names: Collection[str]) -> bool:
-    upstream = model.upstream
-    return (
-        model.provider in names
-        or (upstream is not None and upstream in names)
-        or f"{model.provider}/{upstream}" in names
-    )
-
-
-def _selected(model: Model, wish: Wish) -> Model:
-    """The model with the wished suffix on its remote id, where the service itself understands it: a selector,
-    or the upstream that shall compute, of which the price and the window of others say nothing. Where it is a
-    guess what a model can do, the caller knows better."""
-    if model.assumed and model.provider == wish.name.provider and not _does(model, wish.task):
-        model = evolve(model, tasks=(wish.task,), options=None)
-    suffix = wish.name.suffix
-    if suffix is None or suffix not in model.selectors:
-        return model
-    name = f"{model.remote_id}:{suffix}"
-    if suffix in SELECTORS:
-        return evolve(model, remote_id=name)
-    return evolve(model, remote_id=name, upstream=suffix, pricing=None, context_length=None)
-
-
 def _rank(
     model: Model, wish: Wish, standing: Standing, anonymous: bool, credentials: Mapping[str, bool]
 ) -> tuple[object, ...]:
@@ -260,7 +145,7 @@ def _rank(
 def _place(model: Model, order: Sequence[str] | None) -> int:
     if order is None:
         return 0
-    return next((i for i, name in enumerate(order) if _named(model, (name,))), len(order))
+    return next((i for i, name in enumerate(order) if named(model, (name,))), len(order))
 
 
 def _sort(wish: Wish) -> str | None:
@@ -300,7 +185,7 @@ def _one_road_each(models: Sequence[Model]) -> tuple[list[Model], list[Dropped]]
 
 def _why(model: Model, wish: Wish, standing: Standing, credentials: Mapping[str, bool]) -> str:
     reasons = []
-    if wish.policy.order and _named(model, wish.policy.order):
+    if wish.policy.order and named(model, wish.policy.order):
         reasons.append("in the policy's order")
     if _sort(wish):
         reasons.append(f"sorted by {_sort(wish)}")
