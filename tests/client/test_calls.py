@@ -8,6 +8,7 @@ import pytest
 
 from plugmux import (
     AllProvidersFailedError,
+    AsyncClient,
     Conversation,
     Finish,
     InvalidInputError,
@@ -100,6 +101,25 @@ async def test_an_argument_of_a_wrong_kind_is_named(client, scripted, field, val
     with pytest.raises(InvalidInputError) as caught:
         await client(a=scripted()).complete(**arguments)
     assert caught.value.field == field
+
+
+def test_a_clients_token_of_a_wrong_kind_is_named(settings):
+    with pytest.raises(InvalidInputError, match="token: expected text, got int"):
+        AsyncClient(token=5, settings=settings())
+
+
+@pytest.mark.parametrize(
+    ("meant", "asked"),
+    [("a::org/model", ["org/model"]), ("org/model", ["org/model"]), ("a::new:tag", ["new:tag"])],
+)
+async def test_an_alias_may_pin_a_provider(client, scripted, tmp_path, meant, asked):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text(f'[aliases]\nmine = "{meant}"\n')
+    a, b = scripted(latency=0.1), scripted(latency=0.2)
+    done = await client(a=a, b=b).complete("mine", "hi")
+    assert [request.model.remote_id for request in a.requests] == asked
+    assert done.trace.model == "mine"
+    assert {dropped.model.provider for dropped in done.trace.dropped} <= {"b"}
 
 
 async def test_several_answers_cost_what_they_cost_together(client, scripted):

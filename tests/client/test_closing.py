@@ -195,6 +195,59 @@ async def test_who_breaks_off_goes_free_of_what_the_closing_raises(client, scrip
     assert "closing its stream raised ValueError" in caplog.text
 
 
+@pytest.mark.parametrize("error", [ValueError("not closed"), ConnectionFailedError("broken", kind="reset")])
+async def test_who_is_cancelled_goes_free_of_what_the_cleanup_raises(client, scripted, anyio_backend, error):
+    reading = anyio.Event()
+
+    class Untidy(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            try:
+                yield Text(text="x")
+                reading.set()
+                await anyio.sleep_forever()
+            finally:
+                raise error
+
+    b = scripted(latency=0.2)
+    one = client(a=Untidy(latency=0.1), b=b)
+
+    async def ask():
+        task = asyncio.create_task(one.complete("org/model", "Hi"))
+        await reading.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    async def ask_trio():
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.complete, "org/model", "Hi")
+            await reading.wait()
+            group.cancel_scope.cancel()
+
+    await (ask() if anyio_backend == "asyncio" else ask_trio())
+    assert b.requests == []
+
+
+async def test_a_stream_that_another_task_reads_is_not_closed_under_it(client, scripted):
+    reading = anyio.Event()
+
+    class Slow(scripted):
+        @hookimpl
+        async def create_stream(self, request, session):
+            reading.set()
+            await anyio.sleep_forever()
+            yield Finish()
+
+    stream = client(a=Slow()).stream("org/model", "Hi")
+    async with anyio.create_task_group() as group:
+        group.start_soon(stream.until_done)
+        await reading.wait()
+        with pytest.raises(PlugmuxError, match="another task reads this stream"):
+            await stream.aclose()
+        group.cancel_scope.cancel()
+
+
 async def test_what_the_closing_raises_hides_no_reason(client, scripted):
     class Broken(scripted):
         @hookimpl

@@ -85,12 +85,17 @@ def _deep(path: Path) -> None:
     path.write_text("[" * 99_999)
 
 
+def _beyond_all_numbers(path: Path) -> None:
+    entry = json.loads(path.read_bytes())
+    path.write_text(json.dumps(entry | {"expires_at": 10**400}))
+
+
 def _a_folder(path: Path) -> None:
     path.unlink()
     path.mkdir()
 
 
-@pytest.mark.parametrize("damage", [_cut, _empty, _foreign, _binary, _deep, _a_folder])
+@pytest.mark.parametrize("damage", [_cut, _empty, _foreign, _binary, _deep, _beyond_all_numbers, _a_folder])
 def test_a_damaged_file_reads_as_absent_and_is_named(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     cache = Cache(tmp_path)
     cache.put("k", 1, seconds=10)

@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from plugmux.decoding import ServerSentEvent
-from plugmux.errors import DeadlineError, MalformedResponseError, StreamCutError
+from plugmux.errors import DeadlineError, MalformedResponseError, ServerError, StreamCutError
 from plugmux.http import Http
-from plugmux.testing import Close, FaultServer, Hang, Reset, Wait, chat, replies
+from plugmux.testing import Close, FaultServer, Hang, Reset, Send, Wait, chat, replies
 
 Connect = Callable[..., AbstractAsyncContextManager[Http]]
 THREE = [b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n"]
@@ -196,6 +196,17 @@ async def test_headers_and_then_nothing_is_the_idle_limit(connect: Connect) -> N
         with pytest.raises(DeadlineError) as caught:
             await data_of(http, server.url)
         assert caught.value.limit == "idle"
+
+
+async def test_an_errors_words_are_not_waited_for_forever(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plugmux.http.ERROR_BODY_SECONDS", 0.05)
+    stalled = [Send(replies.head(503, {"Content-Length": "9", "Retry-After": "7"}) + b"over"), Hang()]
+    async with FaultServer(stalled) as server, connect(idle=600) as http:
+        with pytest.raises(ServerError) as caught:
+            await data_of(http, server.url)
+    assert (caught.value.status, caught.value.retry_after) == (503, 7)
 
 
 async def test_an_endless_line_is_refused_at_the_limit(connect: Connect) -> None:

@@ -94,6 +94,10 @@ async def test_head_has_no_body_whatever_its_length_says(http: Http) -> None:
 
 UNSOUND: dict[str, tuple[bytes, type[ProviderError]]] = {
     "another protocol": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", MalformedResponseError),
+    "a change of protocol": (
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n",
+        MalformedResponseError,
+    ),
     "a bad status": (b"HTTP/1.1 abc OK\r\n\r\n", MalformedResponseError),
     "a header without a name": (OK + b": x\r\n\r\n", MalformedResponseError),
     "a bad length": (OK + b"Content-Length: two\r\n\r\nhi", MalformedResponseError),

@@ -42,7 +42,7 @@ class Cache:
             return entry["value"] if fresh or stale else None
         except (FileNotFoundError, NotADirectoryError):  # /dev/null is the home of some daemons
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
             self._set_aside(path)
             return None
 

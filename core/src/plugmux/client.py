@@ -8,7 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
 from plugmux.calls import Call, task_from
-from plugmux.errors import InvalidInputError
+from plugmux.errors import InvalidInputError, PlugmuxError
 
 if TYPE_CHECKING:
     from plugmux.attempts import Run
@@ -118,8 +118,12 @@ class AsyncStream:
                 yield self._run
 
     async def aclose(self) -> None:
-        """Close the connection; a stream that was not begun is closed too."""
-        await self._iterator().aclose()
+        """Close the connection; a stream that was not begun is closed too. Raises PlugmuxError while another
+        task reads it."""
+        events = self._iterator()
+        if events.ag_running:  # type: ignore[attr-defined]
+            raise PlugmuxError("another task reads this stream: cancel that one, or let it leave the stream")
+        await events.aclose()
 
 
 class AsyncClient:
@@ -283,6 +287,8 @@ class AsyncClient:
 def _secret(token: str | None) -> Secret | None:
     if token is None:
         return None
+    if not isinstance(token, str):
+        raise InvalidInputError(f"expected text, got {type(token).__name__}", field="token")
     from plugmux.credentials import Secret
 
     return Secret(token.strip())

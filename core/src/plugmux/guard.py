@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,16 +29,34 @@ def isolated(provider: str, hook: str) -> Iterator[None]:
     """Whatever a plugin's hook, or its stream, raises becomes a PlugmuxError; cancellation passes."""
     try:
         yield
-    except PlugmuxError:
-        raise
-    except TimeoutError as error:
-        raise PluginError(f"{hook} did not end in time", plugin=provider) from error
     except (Exception, SystemExit) as error:
+        if (lost := _lost_cancellation(error)) is not None:
+            raise lost from error
+        if isinstance(error, PlugmuxError):
+            raise
+        if isinstance(error, TimeoutError):
+            raise PluginError(f"{hook} did not end in time", plugin=provider) from error
         raise PluginError(
             f"{hook} raised {_said(error)}",
             plugin=provider,
             remedy="a defect of the plugin: update it or tell its author",
         ) from error
+
+
+def _lost_cancellation(error: BaseException) -> BaseException | None:
+    """asyncio's cancellation of this task, if a plugin's cleanup raised this error in its place: it is told
+    only once, and who was cancelled would be sent to the next provider."""
+    asyncio: Any = sys.modules.get("asyncio")
+    try:
+        task = asyncio and asyncio.current_task()
+    except RuntimeError:  # trio, which tells again
+        return None
+    if task is None or not task.cancelling():
+        return None
+    causes = [error]
+    while causes[-1].__context__ is not None and causes[-1].__context__ not in causes:
+        causes.append(causes[-1].__context__)
+    return next((cause for cause in causes if isinstance(cause, asyncio.CancelledError)), None)
 
 
 def opened(stream: Any, provider: str) -> AsyncGenerator[Event, None]:

@@ -30,6 +30,7 @@ __all__ = ["ErrorReader", "EventSource", "Http", "Response", "conceal"]
 
 MAX_BODY = 64 * 1024 * 1024
 MAX_ERROR_BODY = 64 * 1024
+ERROR_BODY_SECONDS = 5.0
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -266,7 +267,8 @@ class Http:
     async def _failure(self, exchange: Exchange, reader: ErrorReader | None) -> ProviderError:
         content = b""
         async with aclosing(exchange.iterate()) as chunks:
-            with suppress(ProviderError):  # the status alone has to do
+            # where it breaks, or takes its time, the status alone has to do
+            with anyio.move_on_after(ERROR_BODY_SECONDS), suppress(ProviderError):
                 content = await _read(chunks, MAX_ERROR_BODY, cut=True)
         answer = Response(url=exchange.url, status=exchange.status, headers=exchange.headers, content=content)
         failure = (reader or error_of_status)(answer)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import anyio
+import attrs
 
 from plugmux.entrypoints import KNOWN_DISTRIBUTIONS
 from plugmux.errors import InvalidInputError, NoRouteError, PlugmuxError
@@ -122,7 +123,8 @@ class Planner:
         return f"{named[0].provider}::{named[0].id}"
 
     async def _models_of(self, text: str, models_map: ModelMap) -> tuple[ModelName, Sequence[Model]]:
-        name = parse_name(text, models_map.upstreams)
+        meant = self.runtime.settings.aliases.get(text, text)
+        name = attrs.evolve(parse_name(meant, models_map.upstreams), text=text)
         if name.provider is not None and name.provider not in self.runtime.registry.instances():
             raise self._no_such_provider(name.provider, text)
         resolved = models_map.resolve(name.id)

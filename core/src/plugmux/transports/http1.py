@@ -114,7 +114,7 @@ class Connection(Socket):
         try:
             parser.feed_data(self._buffer[:nbytes])
         except httptools.HttpParserUpgrade:
-            self._fail(httpx.RemoteProtocolError("the server changed to another protocol"))
+            pass  # said at the headers
         except httptools.HttpParserError as error:
             self._malformed(error)
         if self._unseen > MAX_HEAD and not self._complete:
@@ -150,7 +150,10 @@ class Connection(Socket):
         if self._headed or parser is None:
             return
         self.status = parser.get_status_code()
-        if 100 <= self.status < 200 and self.status != 101:
+        if self.status == 101:
+            self._fail(httpx.RemoteProtocolError("the server changed to another protocol"))
+            return
+        if self.status < 200:
             return
         if any(_is_encoded(name, value) for name, value in self.headers):
             self._fail(httpx.RemoteProtocolError("a transfer encoding other than chunked"))
