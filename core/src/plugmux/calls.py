@@ -84,20 +84,26 @@ class Call:
     async def planned(self, runtime: Runtime) -> tuple[Asked, Plan]:
         """The request with its attachments read, and its route. Raises InvalidInputError, NoRouteError, and
         AllProvidersFailedError when the time is up."""
+        if self.timeout is None:
+            return await self._planned(runtime)
         from anyio import move_on_after
 
         from plugmux.errors import AllProvidersFailedError
-        from plugmux.planning import Planner
 
         now = runtime.clocks.monotonic()
         with move_on_after(self.until(now) - now):
-            asked = await self.ready()
-            return asked, await Planner(runtime=runtime, asked=asked).plan()
+            return await self._planned(runtime)
         name = ", ".join(self.models) or "the default model"
         raise AllProvidersFailedError(
             f"no provider could serve {name!r}: the {self.timeout:g} s were over before anybody was asked",
             model=name,
         )
+
+    async def _planned(self, runtime: Runtime) -> tuple[Asked, Plan]:
+        from plugmux.planning import Planner
+
+        asked = await self.ready()
+        return asked, await Planner(runtime=runtime, asked=asked).plan()
 
     async def ready(self) -> Asked:
         """The request with its attachments read. Raises InvalidInputError."""

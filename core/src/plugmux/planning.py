@@ -123,8 +123,9 @@ class Planner:
         return f"{named[0].provider}::{named[0].id}"
 
     async def _models_of(self, text: str, models_map: ModelMap) -> tuple[ModelName, Sequence[Model]]:
-        meant = self.runtime.settings.aliases.get(text, text)
-        name = attrs.evolve(parse_name(meant, models_map.upstreams), text=text)
+        name = parse_name(self.runtime.settings.aliases.get(text, text), models_map.upstreams)
+        if name.text != text:
+            name = attrs.evolve(name, text=text)
         if name.provider is not None and name.provider not in self.runtime.registry.instances():
             raise self._no_such_provider(name.provider, text)
         resolved = models_map.resolve(name.id)

@@ -187,11 +187,14 @@ class Policy(Value):
 
 def policy_from(given: Policy | Mapping[str, Any] | None) -> Policy:
     """A `Policy` of itself, a mapping or None. Raises InvalidInputError naming what is wrong."""
-    if given is None:
-        return Policy()
     if isinstance(given, Policy):
         return given
+    if given is None or given == {}:
+        return _NO_POLICY
     return _read(Policy, given, "policy")
+
+
+_NO_POLICY = Policy()
 
 
 @frozen(kw_only=True, eq=False, repr=False)
