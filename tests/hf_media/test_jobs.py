@@ -38,6 +38,7 @@ TTS, ASR = Task.TEXT_TO_SPEECH, Task.AUTOMATIC_SPEECH_RECOGNITION
 DEEP: list[Any] = []
 for _ in range(400):
     DEEP = [DEEP]
+PICTURE_URL = "https://example.com/summer.png"
 JOB = "https://queue.fal.run/fal-ai/wan/requests/j-1"
 ROUTED = "https://router.huggingface.co/fal-ai/fal-ai/wan/requests/j-1"
 
@@ -112,6 +113,23 @@ async def test_a_job_that_names_another_host_is_followed_on_the_router_only(box:
     service = box.Service([accepted, done, box.raw(box.PNG, "image/png")])
     played = await box.play(service, box.request_for(T2I, "wavespeed", "w/flux", "x"))
     assert played.sent[1].url == f"{box.ROUTER}/wavespeed/api/v3/predictions/x"
+
+
+async def test_the_picture_of_a_message_is_one_to_go_by(box: Any) -> None:
+    content = (
+        {"type": "text", "text": "in winter"},
+        {"type": "image_url", "image_url": {"url": PICTURE_URL}},
+    )
+    request = evolve(
+        box.request_for(I2I, "fal-ai", "fal-ai/kontext"), messages=(Message(role="user", content=content),)
+    )
+    service = box.Service(
+        [box.json({"images": [{"url": f"{box.CDN}/p.png"}]}), box.raw(box.PNG, "image/png")]
+    )
+    played = await box.play(service, request)
+    body = played.sent[0].json()
+    assert (body["prompt"], body["image_url"]) == ("in winter", PICTURE_URL)
+    assert not played.of(Notice)
 
 
 async def test_several_pictures_in_one_answer_all_come_out(box: Any) -> None:

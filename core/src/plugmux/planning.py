@@ -186,7 +186,7 @@ class Planner:
         return task_of(
             models,
             has_audio=options.audio is not None,
-            has_image=options.image is not None,
+            has_image=self._has_images(),
             asked=self.asked.task,
         )
 

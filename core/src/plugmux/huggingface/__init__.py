@@ -6,5 +6,6 @@
 `failures`   from an error body to a typed error
 `hub`        facts on models from the Hub's API
 `images`     the wire of the two image routes that two plugins share
+`pictures`   the pictures that a request brings
 `unsaid`     what a media model is not told, in notices
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING
 
 from plugmux.events import Notice
@@ -12,14 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["unsaid"]
 
 
-def unsaid(request: Request, *, parts: bool = True) -> list[Notice]:
+def unsaid(request: Request, *, parts: bool = True, sent: Container[str] = ()) -> list[Notice]:
     """A notice for a system prompt and, with `parts`, for each kind of part of the last question that is no
-    text."""
+    text and not among those `sent`."""
     task, found = request.task.value, []
     if any(message.role in ("system", "developer") for message in request.messages):
         said = f"{task} takes no system prompt"
         found.append(Notice(code="option-ignored", option="system", message=said))
     for kind in _kinds_of_parts(request) if parts else ():
+        if kind in sent:
+            continue
         said = f"{task} takes no {kind} parts of messages"
         found.append(Notice(code="option-ignored", option="messages", message=said))
     return found

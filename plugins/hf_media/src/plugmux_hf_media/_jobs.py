@@ -18,6 +18,7 @@ from plugmux.errors import (
 from plugmux.events import Event, Finish, Notice, Progress, ServedBy
 from plugmux.http import ErrorReader, Http, Response, conceal
 from plugmux.huggingface.endpoints import Endpoints, bill_to_headers
+from plugmux.huggingface.pictures import pictures_of
 from plugmux.huggingface.unsaid import unsaid
 from plugmux.requests import Request
 from plugmux.session import Session
@@ -137,7 +138,8 @@ class Job:
             model=self.request.model.remote_id, upstream=self.route.provider, request_id=request_id
         )
         ignored = (_ignored(name, self.route) for name in self.ignored)
-        return [served, *unsaid(self.request), *ignored]
+        sent = ("image_url",) if self.route.reads == "image" and not self.request.options.image else ()
+        return [served, *unsaid(self.request, sent=sent), *ignored]
 
     def news(self) -> Progress | None:
         """The job's progress where it has changed since it was last told."""
@@ -181,18 +183,25 @@ class Job:
 
     async def _wanted(self) -> Wanted:
         model, options = self.request.model, self.request.options
-        attachment: Attachment | None = getattr(options, self.route.reads) if self.route.reads else None
-        if attachment is not None and attachment.data is None and self.route.needs_bytes:
-            attachment = await self.fetch.attachment(attachment)
         return Wanted(
             model=model.id,
             remote_id=model.remote_id,
             prompt=self.request.prompt,
-            attachment=attachment,
+            attachment=await self._attachment(),
             options=options,
             weights=model.extra.get("lora"),
             hub=self.endpoints.hub,
         )
+
+    async def _attachment(self) -> Attachment | None:
+        """What the task reads: the option, or the first picture of the last message."""
+        reads = self.route.reads
+        given: Attachment | None = getattr(self.request.options, reads) if reads else None
+        if given is None and reads == "image":
+            given = next(iter(await pictures_of(self.request)), None)
+        if given is not None and given.data is None and self.route.needs_bytes:
+            given = await self.fetch.attachment(given)
+        return given
 
     async def _question(self, path: str) -> Response:
         """The answer to a question about the job. One that is silent ends long before the attempt does."""

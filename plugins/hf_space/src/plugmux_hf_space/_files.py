@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-import anyio.to_thread
-
-from plugmux.attachments import Attachment, attachment_from
-from plugmux.errors import InvalidInputError, InvalidRequestError, MalformedResponseError, ProviderError
+from plugmux.attachments import Attachment
+from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError
 from plugmux.media import Media, MediaKind
 from plugmux_hf_space import _wire
 from plugmux_hf_space._app import App
@@ -17,37 +15,12 @@ from plugmux_hf_space._playlist import download_pieces, is_playlist
 from plugmux_hf_space._results import FileData
 
 if TYPE_CHECKING:
-    from plugmux.requests import Request
     from plugmux.session import Session
 
-__all__ = ["download", "given_images", "upload"]
+__all__ = ["download", "upload"]
 
 
-def given_images(request: Request) -> list[Attachment | str]:
-    """The images of a request: the option, else those of the last user message, as attachments or URLs."""
-    if request.options.image is not None:
-        return [request.options.image]
-    last = next((m for m in reversed(request.messages) if m.role == "user"), None)
-    parts = last.content if last is not None and isinstance(last.content, tuple) else ()
-    found: list[Attachment | str] = []
-    for part in parts:
-        image = part.get("image_url") if part.get("type") == "image_url" else None
-        url = image.get("url") if isinstance(image, Mapping) else image
-        if isinstance(url, str):
-            found.append(_checked(url))
-    return found
-
-
-def _checked(url: str) -> str:
-    """A message may come from a stranger: it names no file of this machine."""
-    if url.startswith(("data:", "http://", "https://")):
-        return url
-    raise InvalidRequestError("an image of a message wants a data:, http: or https: URL", param="image")
-
-
-async def upload(
-    session: Session, app: App, given: Attachment | str, headers: Mapping[str, str]
-) -> dict[str, Any]:
+async def upload(session: Session, app: App, given: Attachment, headers: Mapping[str, str]) -> dict[str, Any]:
     """Bring a file to the app: its `FileData` value.
 
     One that is given by URL is fetched here first: apps of gradio 5 and 6 refuse many addresses
@@ -83,18 +56,14 @@ def _named(attachment: Attachment) -> str:
     return name if "." in name else f"{name}{_ending(attachment.mime_type)}"
 
 
-async def _with_bytes(session: Session, given: Attachment | str) -> Attachment:
+async def _with_bytes(session: Session, given: Attachment) -> Attachment:
+    if given.data is not None:
+        return given
     try:
-        attachment = await anyio.to_thread.run_sync(lambda: attachment_from(given, field="image"))
-    except InvalidInputError as error:
-        raise InvalidRequestError(str(error), param="image") from error
-    if attachment.data is not None:
-        return attachment
-    try:
-        media = await session.download(attachment.url or "", kind=MediaKind.IMAGE)
+        media = await session.download(given.url or "", kind=MediaKind.IMAGE)
     except ProviderError as error:
         raise InvalidRequestError(f"cannot fetch the file to send: {error.message}", param="image") from error
-    return Attachment(name=attachment.name, mime_type=media.mime_type, data=media.data)
+    return Attachment(name=given.name, mime_type=media.mime_type, data=media.data)
 
 
 def _ending(mime_type: str) -> str:

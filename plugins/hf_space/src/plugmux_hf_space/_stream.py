@@ -11,12 +11,13 @@ from attrs import define, evolve, field
 
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError, ServerError
 from plugmux.events import ConversationState, Event, Finish, Notice, Preview, Progress, ServedBy
+from plugmux.huggingface.pictures import pictures_of
 from plugmux.media import Media, MediaKind
 from plugmux_hf_space._app import App
 from plugmux_hf_space._binding import Given, bind
 from plugmux_hf_space._chat import Chat, prepare, unsent
 from plugmux_hf_space._choice import choose, unmatched
-from plugmux_hf_space._files import download, given_images, upload
+from plugmux_hf_space._files import download, upload
 from plugmux_hf_space._job import Job
 from plugmux_hf_space._places import Place
 from plugmux_hf_space._results import (
@@ -122,7 +123,7 @@ class Answer:
 
     async def _given(self, chat: Chat) -> Given:
         options = {k: v for k, v in self.request.options.given().items() if k not in _ELSEWHERE}
-        images = [await self._uploaded(image) for image in given_images(self.request)]
+        images = [await self._uploaded(image) for image in await pictures_of(self.request)]
         audio = self.request.options.audio
         return Given(
             prompt=chat.prompt,
