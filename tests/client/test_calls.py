@@ -106,9 +106,9 @@ async def test_an_argument_of_a_wrong_kind_is_named(client, scripted, field, val
 @pytest.mark.parametrize("as_part", [True, False])
 async def test_a_picture_makes_it_a_task_that_reads_one(client, scripted, as_part):
     url = "https://example.com/a.png"
-    part = {"type": "image_url", "image_url": {"url": url}}
+    said = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]
+    given = {"messages": said} if as_part else {"messages": "x", "image": url}
     a = scripted(tasks=("text-to-image", "image-to-image"))
-    given = {"messages": [{"role": "user", "content": [part]}]} if as_part else {"messages": "x", "image": url}
     await client(a=a).complete("org/model", **given)
     assert a.requests[0].task == "image-to-image"
 
