@@ -200,6 +200,21 @@ async def test_an_unknown_model_names_near_ones_and_what_each_provider_said(clie
     assert caught.value.reasons == {"a": "does not serve it"}
 
 
+async def test_the_reasons_stand_in_the_order_of_the_providers(client, scripted):
+    class Slow(scripted):
+        @hookimpl
+        async def get_models(self, wanted):
+            if wanted is not None:
+                await anyio.lowlevel.checkpoint()
+                await anyio.lowlevel.checkpoint()
+            return []
+
+    one = client(a=Slow(), b=scripted())
+    with pytest.raises(NoRouteError) as caught:
+        await one.complete("org/none", "hi")
+    assert list(caught.value.reasons) == ["a", "b"]
+
+
 async def test_a_model_that_nobody_lists_is_looked_up_by_name(client, scripted):
     a = scripted(models=[])
     a.known = {"org/hidden": [Model(id="org/hidden", auth="none")]}

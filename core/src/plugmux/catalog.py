@@ -274,7 +274,8 @@ class Catalog:
             for name in providers:
                 group.start_soon(ask_one, name)
         models = tuple(model for name in providers for model in found.get(name, ()))
-        return models, reasons, len(found) == len(providers)
+        said = {name: reasons[name] for name in providers if name in reasons}  # in the same order every time
+        return models, said, len(found) == len(providers)
 
 
 def stamp(models: Any, provider: str, source: str, now: float) -> tuple[Model, ...]:
