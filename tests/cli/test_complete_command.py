@@ -253,42 +253,36 @@ def test_a_pinned_provider_takes_a_model_that_nobody_lists(acme, run) -> None:
     assert acme.requests[0]["model"] == "/some/path"
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_closes_the_connection_and_exits_with_130(acme, environment, sent) -> None:
+def begun(environment: dict[str, str], *before: str) -> subprocess.Popen[bytes]:
+    """The command, at an answer that has begun and does not end."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "plugmux.cli", "complete", "slow", "Hi"],
+        [*before, sys.executable, "-m", "plugmux.cli", "complete", "slow", "Hi"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment,
     )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.read(13) == b"The beginning"
+    assert process.stdout is not None
+    assert process.stdout.read(13) == b"The beginning"
+    return process
+
+
+IN_THE_BACKGROUND = ("sh", "-c", "trap '' INT; exec \"$@\"", "sh")
+"""As a script's `&` does it: Ctrl-C is ignored."""
+
+
+@pytest.mark.parametrize(
+    ("before", "sent"),
+    [((), signal.SIGINT), ((), signal.SIGTERM), (IN_THE_BACKGROUND, signal.SIGTERM)],
+    ids=["SIGINT", "SIGTERM", "SIGTERM in the background"],
+)
+def test_ctrl_c_closes_the_connection_and_exits_with_130(acme, environment, before, sent) -> None:
+    with begun(environment, *before) as process:
         process.send_signal(sent)
         assert acme.gone.wait(5)
         rest, said = process.communicate(timeout=10)
     assert process.returncode == 130
     assert rest == b"\n"
-    assert b"Traceback" not in said
-
-
-def test_a_job_in_the_background_which_ignores_ctrl_c_ends_by_sigterm_too(acme, environment) -> None:
-    ignoring = "trap '' INT; exec \"$@\""
-    process = subprocess.Popen(
-        ["sh", "-c", ignoring, "sh", sys.executable, "-m", "plugmux.cli", "complete", "slow", "Hi"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=environment,
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.read(13) == b"The beginning"
-        process.send_signal(signal.SIGTERM)
-        assert acme.gone.wait(5)
-        _, said = process.communicate(timeout=10)
-    assert process.returncode == 130
     assert b"Traceback" not in said
 
 
