@@ -196,6 +196,13 @@ def script() -> Script:
 
 
 @pytest.fixture
+def painter(script: Script) -> Script:
+    """An app that answers with a picture and a number."""
+    script.outputs = [("image", "Result", {}), ("number", "Seed", {})]
+    return script
+
+
+@pytest.fixture
 async def server(anyio_backend: str, script: Script) -> AsyncIterator[FaultServer]:
     async with FaultServer(script.reply) as server:
         yield server
