@@ -115,11 +115,10 @@ async def test_a_job_that_names_another_host_is_followed_on_the_router_only(box:
     assert played.sent[1].url == f"{box.ROUTER}/wavespeed/api/v3/predictions/x"
 
 
-async def test_the_picture_of_a_message_is_one_to_go_by(box: Any) -> None:
-    content = (
-        {"type": "text", "text": "in winter"},
-        {"type": "image_url", "image_url": {"url": PICTURE_URL}},
-    )
+@pytest.mark.parametrize(("count", "told"), [(1, []), (3, ["one picture is sent, 2 more are not"])])
+async def test_the_picture_of_a_message_is_one_to_go_by(box: Any, count: int, told: list[str]) -> None:
+    pictures = [{"type": "image_url", "image_url": {"url": PICTURE_URL}}] * count
+    content = ({"type": "text", "text": "in winter"}, *pictures)
     request = evolve(
         box.request_for(I2I, "fal-ai", "fal-ai/kontext"), messages=(Message(role="user", content=content),)
     )
@@ -129,7 +128,7 @@ async def test_the_picture_of_a_message_is_one_to_go_by(box: Any) -> None:
     played = await box.play(service, request)
     body = played.sent[0].json()
     assert (body["prompt"], body["image_url"]) == ("in winter", PICTURE_URL)
-    assert not played.of(Notice)
+    assert [notice.message for notice in played.of(Notice)] == told
 
 
 async def test_several_pictures_in_one_answer_all_come_out(box: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from plugmux.attachments import Attachment
 from plugmux.errors import InvalidRequestError, MalformedResponseError, ProviderError
 from plugmux.events import Media, Notice, Preview, Reset, Text
 from plugmux.testing import FaultServer, replies
@@ -189,7 +191,7 @@ async def test_an_image_is_uploaded_and_named(
     painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
     painter.files = {"/tmp/2.png": picture}
     painter.messages = [says.done(says.file("/tmp/2.png"), 4), says.close]
-    data = "data:image/png;base64," + __import__("base64").b64encode(picture).decode()
+    data = "data:image/png;base64," + base64.b64encode(picture).decode()
     message = {
         "role": "user",
         "content": [{"type": "text", "text": "invert"}, {"type": "image_url", "image_url": {"url": data}}],
@@ -208,9 +210,26 @@ async def test_a_file_that_is_too_large_is_refused_before_it_is_sent(
 ) -> None:
     painter.inputs = [("image", "input_image", {}), ("textbox", "prompt", {})]
     painter.more = {"max_file_size": 10}
-    data = "data:image/png;base64," + __import__("base64").b64encode(picture).decode()
+    data = "data:image/png;base64," + base64.b64encode(picture).decode()
     message = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": data}}]}
     with pytest.raises(InvalidRequestError, match="the app takes 10") as caught:
         await collect(server.url, [message], task="image-to-image")
     assert caught.value.param == "image"
     assert not [r for r in server.requests if r.path == "/gradio_api/upload"]
+
+
+@pytest.mark.parametrize(
+    ("sound", "why"),
+    [
+        (Attachment(name="a.wav", mime_type="audio/wav", data=b"RIFF" * 9), "the app takes 10"),
+        (Attachment(url="http://169.254.169.254/a.wav"), "cannot fetch the file to send"),
+    ],
+)
+async def test_a_sound_that_cannot_be_sent_is_said_to_be_the_sound(
+    server: FaultServer, script: Any, collect: Collect, sound: Attachment, why: str
+) -> None:
+    script.inputs = [("audio", "sound", {})]
+    script.more = {"max_file_size": 10}
+    with pytest.raises(InvalidRequestError, match=why) as caught:
+        await collect(server.url, task="automatic-speech-recognition", audio=sound)
+    assert caught.value.param == "audio"

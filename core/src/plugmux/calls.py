@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from plugmux.requests import Limits, Policy
     from plugmux.runtime import Runtime
 
-__all__ = ["Call", "task_from"]
+__all__ = ["Call", "task_from", "token_from"]
 
 _ATTACHED = ("image", "audio")
 
@@ -57,7 +57,7 @@ class Call:
         self.task = task_from(task)
         self.policy = policy_from(_policy_over(defaults, policy))
         self.timeout = _seconds(timeout)
-        self.token = _token(token)
+        self.token = token_from(token)
         self.limits = limits_from(limits)
         self.n = _count(n)
         self._attached = {name: options.pop(name) for name in _ATTACHED if options.get(name) is not None}
@@ -170,7 +170,7 @@ def task_from(given: Task | str | None) -> Task | None:
         raise InvalidInputError(f"unknown task {given!r}; known: {known}", field="task") from None
 
 
-def _token(given: str | None) -> str | None:
+def token_from(given: str | None) -> str | None:
     if given is None or isinstance(given, str):
         return given
     raise InvalidInputError(f"expected text, got {type(given).__name__}", field="token")

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from plugmux.calls import Call, task_from
+from plugmux.calls import Call, task_from, token_from
 from plugmux.errors import InvalidInputError, PlugmuxError
 
 if TYPE_CHECKING:
@@ -285,13 +285,12 @@ class AsyncClient:
 
 
 def _secret(token: str | None) -> Secret | None:
-    if token is None:
+    given = token_from(token)
+    if given is None:
         return None
-    if not isinstance(token, str):
-        raise InvalidInputError(f"expected text, got {type(token).__name__}", field="token")
     from plugmux.credentials import Secret
 
-    return Secret(token.strip())
+    return Secret(given.strip())
 
 
 def _warn(problems: Iterable[str]) -> None:

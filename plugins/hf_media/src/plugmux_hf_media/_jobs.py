@@ -86,6 +86,7 @@ class Job:
     _seconds: float = 0.0
     _failures: int = 0
     _told: Progress | None = None
+    _unsent: int = 0
 
     @classmethod
     def of(cls, request: Request, session: Session) -> Job:
@@ -139,7 +140,11 @@ class Job:
         )
         ignored = (_ignored(name, self.route) for name in self.ignored)
         sent = ("image_url",) if self.route.reads == "image" and not self.request.options.image else ()
-        return [served, *unsaid(self.request, sent=sent), *ignored]
+        found = [*unsaid(self.request, sent=sent), *ignored]
+        if self._unsent:
+            said = f"one picture is sent, {self._unsent} more are not"
+            found.append(Notice(code="option-ignored", option="messages", message=said))
+        return [served, *found]
 
     def news(self) -> Progress | None:
         """The job's progress where it has changed since it was last told."""
@@ -198,7 +203,8 @@ class Job:
         reads = self.route.reads
         given: Attachment | None = getattr(self.request.options, reads) if reads else None
         if given is None and reads == "image":
-            given = next(iter(await pictures_of(self.request)), None)
+            pictures = await pictures_of(self.request)
+            given, self._unsent = next(iter(pictures), None), max(0, len(pictures) - 1)
         if given is not None and given.data is None and self.route.needs_bytes:
             given = await self.fetch.attachment(given)
         return given

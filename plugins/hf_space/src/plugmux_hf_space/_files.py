@@ -20,15 +20,18 @@ if TYPE_CHECKING:
 __all__ = ["download", "upload"]
 
 
-async def upload(session: Session, app: App, given: Attachment, headers: Mapping[str, str]) -> dict[str, Any]:
-    """Bring a file to the app: its `FileData` value.
+async def upload(
+    session: Session, app: App, given: Attachment, headers: Mapping[str, str], kind: MediaKind
+) -> dict[str, Any]:
+    """Bring the picture or sound of an option, `image` or `audio`, to the app: its `FileData` value.
 
     One that is given by URL is fetched here first: apps of gradio 5 and 6 refuse many addresses
     (recorded). Raises InvalidRequestError for one that is too large.
     """
-    attachment = await _with_bytes(session, given)
+    attachment = await _with_bytes(session, given, kind)
     name, mime_type = _named(attachment), attachment.mime_type
-    path = await _sent(session, app, (name, _within(app, attachment.data or b""), mime_type), headers)
+    data = _within(app, attachment.data or b"", kind)
+    path = await _sent(session, app, (name, data, mime_type), headers)
     return {"path": path, "orig_name": name, "mime_type": mime_type, "meta": {"_type": "gradio.FileData"}}
 
 
@@ -42,12 +45,12 @@ async def _sent(session: Session, app: App, file: tuple[str, bytes, str], header
     raise MalformedResponseError(f"the upload gave no path: {answer.text[:200]}")
 
 
-def _within(app: App, data: bytes) -> bytes:
+def _within(app: App, data: bytes, kind: MediaKind) -> bytes:
     """The bytes, if the app takes as many."""
     if app.max_file_size is None or len(data) <= app.max_file_size:
         return data
     raise InvalidRequestError(
-        f"the file has {len(data):,} bytes, the app takes {app.max_file_size:,}", param="image", status=413
+        f"the file has {len(data):,} bytes, the app takes {app.max_file_size:,}", param=kind.value, status=413
     )
 
 
@@ -56,13 +59,14 @@ def _named(attachment: Attachment) -> str:
     return name if "." in name else f"{name}{_ending(attachment.mime_type)}"
 
 
-async def _with_bytes(session: Session, given: Attachment) -> Attachment:
+async def _with_bytes(session: Session, given: Attachment, kind: MediaKind) -> Attachment:
     if given.data is not None:
         return given
     try:
-        media = await session.download(given.url or "", kind=MediaKind.IMAGE)
+        media = await session.download(given.url or "", kind=kind)
     except ProviderError as error:
-        raise InvalidRequestError(f"cannot fetch the file to send: {error.message}", param="image") from error
+        said = f"cannot fetch the file to send: {error.message}"
+        raise InvalidRequestError(said, param=kind.value) from error
     return Attachment(name=given.name, mime_type=media.mime_type, data=media.data)
 
 

@@ -38,6 +38,7 @@ from plugmux_hf_space._waking import place_of_model, wake
 from plugmux_hf_space._wire import Broken, Completed, Estimation, Generating, Log, Message, Report, Starts
 
 if TYPE_CHECKING:
+    from plugmux.attachments import Attachment
     from plugmux.requests import Request
     from plugmux.session import Session
 
@@ -123,19 +124,19 @@ class Answer:
 
     async def _given(self, chat: Chat) -> Given:
         options = {k: v for k, v in self.request.options.given().items() if k not in _ELSEWHERE}
-        images = [await self._uploaded(image) for image in await pictures_of(self.request)]
+        images = [await self._uploaded(one, MediaKind.IMAGE) for one in await pictures_of(self.request)]
         audio = self.request.options.audio
         return Given(
             prompt=chat.prompt,
             options=options | ({"system": chat.system} if chat.system else {}),
             images=images,
-            audio=await self._uploaded(audio) if audio is not None else None,
+            audio=await self._uploaded(audio, MediaKind.AUDIO) if audio is not None else None,
             history=chat.history,
             extra=self.request.options.extra_body or {},
         )
 
-    async def _uploaded(self, attachment: Any) -> dict[str, Any]:
-        return await upload(self.session, self.app, attachment, self._headers)
+    async def _uploaded(self, attachment: Attachment, kind: MediaKind) -> dict[str, Any]:
+        return await upload(self.session, self.app, attachment, self._headers, kind)
 
     @property
     def _headers(self) -> Mapping[str, str]:
